@@ -13,27 +13,57 @@
 #include "backend.h"
 #include "event.h"
 #include "exit.h"
+#include "x86/cpuid.h"
 #include "x86/decode.h"
 #include "x86/emulate.h"
+#include "x86/msr.h"
 
 struct vm;
 struct lapic;
 
 /* Numbers as the CPU encodes them in ModRM; then what lives in the VMCS/VMCB and is read only when asked for. */
 enum vmm_reg {
-	VMM_REG_RAX, VMM_REG_RCX, VMM_REG_RDX, VMM_REG_RBX, VMM_REG_RSP, VMM_REG_RBP, VMM_REG_RSI, VMM_REG_RDI,
-	VMM_REG_R8, VMM_REG_R9, VMM_REG_R10, VMM_REG_R11, VMM_REG_R12, VMM_REG_R13, VMM_REG_R14, VMM_REG_R15,
-	VMM_REG_RIP, VMM_REG_RFLAGS, VMM_REG_CR0, VMM_REG_CR3, VMM_REG_CR4,
+	VMM_REG_RAX,
+	VMM_REG_RCX,
+	VMM_REG_RDX,
+	VMM_REG_RBX,
+	VMM_REG_RSP,
+	VMM_REG_RBP,
+	VMM_REG_RSI,
+	VMM_REG_RDI,
+	VMM_REG_R8,
+	VMM_REG_R9,
+	VMM_REG_R10,
+	VMM_REG_R11,
+	VMM_REG_R12,
+	VMM_REG_R13,
+	VMM_REG_R14,
+	VMM_REG_R15,
+	VMM_REG_RIP,
+	VMM_REG_RFLAGS,
+	VMM_REG_CR0,
+	VMM_REG_CR3,
+	VMM_REG_CR4,
 	VMM_REG_NR,
 };
 
 /* In the order of the Sreg encoding, then the two that have none. */
-enum vmm_seg { VMM_SEG_ES, VMM_SEG_CS, VMM_SEG_SS, VMM_SEG_DS, VMM_SEG_FS, VMM_SEG_GS, VMM_SEG_TR, VMM_SEG_LDTR,
-	       VMM_SEG_NR };
+enum vmm_seg {
+	VMM_SEG_ES,
+	VMM_SEG_CS,
+	VMM_SEG_SS,
+	VMM_SEG_DS,
+	VMM_SEG_FS,
+	VMM_SEG_GS,
+	VMM_SEG_TR,
+	VMM_SEG_LDTR,
+	VMM_SEG_NR,
+};
 
 /* All that the hardware may have changed in an exit: not available until read. */
-#define VMM_REGS_LAZY (BIT(VMM_REG_RSP) | BIT(VMM_REG_RIP) | BIT(VMM_REG_RFLAGS) | BIT(VMM_REG_CR0) | \
-		       BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4))
+#define VMM_REGS_LAZY                                                                              \
+	(BIT(VMM_REG_RSP) | BIT(VMM_REG_RIP) | BIT(VMM_REG_RFLAGS) | BIT(VMM_REG_CR0) |            \
+	 BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4))
 
 /* vcpu->mode: what a kick has to do. */
 enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST };
@@ -41,73 +71,90 @@ enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST };
 /* vcpu->requests: bits set by anyone, taken by the vCPU's thread before entry. */
 enum vcpu_request {
 	VCPU_REQ_TLB_FLUSH,
-	VCPU_REQ_DEAD,		/* the VM is being torn down or broken: KVM_RUN returns -EIO */
-	VCPU_REQ_SKIP_WAIT,	/* leave HLT once */
+	VCPU_REQ_DEAD, /* the VM is broken or being torn down: KVM_RUN returns -EIO. Never cleared */
 };
 
 /* What KVM_RUN has to finish when userspace comes back. */
 enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PIO, VCPU_PENDING_MMIO };
 
+/* A port access that userspace completes, or a string one between two rounds (pio.c). */
+struct vcpu_pio {
+	u16 port;
+	u8 size;
+	bool in, string;
+	u32 count;	/* of this round */
+	u64 address;	/* linear, of the first byte in guest memory; string only */
+};
+
+/* What the CPUID entries give the guest, looked up once in KVM_SET_CPUID2. */
+struct vcpu_features {
+	u64 cr4_reserved;
+	u64 efer_reserved;
+	u64 xcr0;	/* bits the guest may set */
+	u8 maxphyaddr;
+	bool gbpages, pcid, rdtscp, x2apic;
+};
+
 struct vcpu {
 	/* -- hot: the run loop. Owned by the thread in the vCPU's ioctl (mutex) unless said otherwise -- */
-	u64 regs[VMM_REG_NR];	/* lazy ones are right only where regs_avail says so: use the accessors below */
+	u64 regs[VMM_REG_NR];	/* lazy ones are right only where regs_avail says so: use the accessors */
 	u32 regs_avail;		/* BIT(VMM_REG_*) of the lazy registers whose value here is the guest's */
-	u32 regs_dirty;		/* those that the backend must write before entry (RSP, RIP, RFLAGS, CR3) */
+	u32 regs_dirty;		/* those that the backend must write before entry: RSP, RIP, RFLAGS, CR3 */
 	struct vmm_exit exit;
-	unsigned long requests;	/* atomic bitops, from any context */
-	enum vcpu_mode mode;	/* written by the thread, IRQs off; read by kickers, see vcpu_kick() */
-	int cpu;		/* the physical CPU this vCPU is loaded on, or -1; written with preemption off */
+	unsigned long requests; /* atomic bitops, from any context */
+	enum vcpu_mode mode;	/* written by the thread, IRQs off; read by vcpu_kick() and vm_flush_tlb() */
+	int cpu;		/* the physical CPU this vCPU is loaded on, or -1; preemption off */
 	struct vm *vm;
-	struct lapic *lapic;	/* NULL without in-kernel irqchip; set once before the vCPU is published */
+	struct lapic *lapic;	/* NULL without in-kernel irqchip; set before the vCPU is published */
 	struct kvm_run *run;	/* shared with userspace: copy, then judge */
 
-	/* -- events -- */
-	struct vmm_event requeue;	/* delivery that an exit interrupted: goes first */
-	struct vmm_event exception;	/* raised, not yet delivered */
-	struct vmm_event user_irq;	/* KVM_INTERRUPT */
-	unsigned int nmi_pending;	/* 0-2; by the thread */
-	atomic_t nmi_queued;		/* by anyone */
+	/* -- events; by the thread but for nmi_queued -- */
+	struct vmm_event requeue;   /* delivery that an exit interrupted: goes first */
+	struct vmm_event exception; /* raised, not yet delivered */
+	struct vmm_event user_irq;  /* KVM_INTERRUPT */
+	unsigned int nmi_pending;   /* 0 to 2 */
+	atomic_t nmi_queued;	    /* by anyone */
 	bool triple_fault;
 
-	/* -- state that common code owns; the backend is told by set_*() -- */
-	u64 efer, cr2, cr8, xcr0, pat, apic_base_no_lapic;
-	u64 dr[4], dr6, dr7;
+	/* -- guest state that common code owns; the backend is told by set_*() -- */
+	u64 efer;
+	u64 cr2;
+	u64 cr8;	/* without in-kernel LAPIC; else the TPR is in the lapic */
+	u64 apic_base;	/* same */
+	u64 xcr0;
+	u64 dr[4];
+	u64 dr6;
+	u64 dr7;
 	u64 tsc_offset;
-	u64 misc_enable, mtrr_def_type;
-	u64 mtrr[8 * 2 + 11];
-	u32 mp_state;			/* KVM_MP_STATE_*; thread only */
-	u8 sipi_vector;
-
+	struct msr_state msr;
+	u32 mp_state;	/* KVM_MP_STATE_* */
+	bool swap_xcr0; /* CR4.OSXSAVE set and xcr0 differs from the host's */
 	struct fpu_guest fpu;
-	struct kvm_cpuid_entry2 *cpuid;
-	u32 nr_cpuid;
-	struct { bool xsave, lm, nx, pcid, smep, smap, fsgsbase, umip, la57, rdtscp; u8 maxphyaddr; u64 xcr0; } has;
+
+	/* -- CPUID -- */
+	struct kvm_cpuid_entry2 *cpuid_entries;
+	struct cpuid_table cpuid;
+	struct vcpu_features has;
 
 	/* -- what userspace is doing for us -- */
 	enum vcpu_pending pending;
+	struct vcpu_pio pio;
 	struct emulator emulator;
-	struct insn insn;		/* the exiting instruction, when it had to be decoded */
-	struct {
-		u16 port;
-		u8 size;
-		bool in, string;
-		u32 count;
-		u64 gva;
-	} pio;
+	u64 mmio_gpa, mmio_gva; /* of the exit under emulation, when known: spares a walk */
+	bool mmio_gva_valid;
 
 	/* -- placing and waiting -- */
 	struct preempt_notifier preempt_notifier;
 	struct rcuwait wait;
 	struct hrtimer lapic_timer;
-	bool fpu_loaded;
 	sigset_t sigset;
 	bool sigset_active;
 
 	/* -- identity -- */
-	struct mutex mutex;	/* one ioctl at a time */
-	u32 id;			/* as userspace named it; APIC ID */
-	unsigned int index;	/* in vm->vcpus */
-	u64 exits[VMM_EXIT_NR];	/* statistics, written by the thread */
+	struct mutex mutex; /* one ioctl at a time */
+	u32 id;		    /* as userspace named it; the APIC ID */
+	unsigned int index; /* in vm->vcpus */
+	u64 exits[VMM_EXIT_NR]; /* statistics, written by the thread */
 };
 
 static inline u64 vcpu_reg(struct vcpu *vcpu, unsigned int reg)
@@ -150,16 +197,24 @@ static inline u64 vcpu_cr4(struct vcpu *vcpu)
 	return vcpu_reg(vcpu, VMM_REG_CR4);
 }
 
-int vcpu_create_fd(struct vm *vm, u32 id);	/* KVM_CREATE_VCPU: an fd or -errno */
-void vcpu_free(struct vcpu *vcpu);		/* at VM destruction; nobody else can reach it */
+int vcpu_create_fd(struct vm *vm, u32 id); /* KVM_CREATE_VCPU: an fd or -errno */
+void vcpu_free(struct vcpu *vcpu);	   /* at VM destruction; nobody else can reach it */
 
-/* Load on this CPU / leave it, around everything that touches the VMCS/VMCB. Nesting is not allowed. */
-void vcpu_load(struct vcpu *vcpu);
+/* Around everything that touches the VMCS/VMCB. No nesting. -EIO when the machine goes down. */
+int vcpu_load(struct vcpu *vcpu);
 void vcpu_put(struct vcpu *vcpu);
 
 /* Make the vCPU look at its requests and events soon: wakes it from HLT, forces it out of the guest. Any context. */
 void vcpu_kick(struct vcpu *vcpu);
 
-int vcpu_run(struct vcpu *vcpu);		/* KVM_RUN; loaded, mutex held */
+static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
+{
+	set_bit(request, &vcpu->requests);
+}
+
+/* INIT or power-on state (SDM vol 3, table 10-1); loaded. */
+void vcpu_reset(struct vcpu *vcpu, bool init);
+
+int vcpu_run(struct vcpu *vcpu); /* KVM_RUN; loaded, mutex held */
 
 #endif

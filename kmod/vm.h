@@ -7,6 +7,7 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 
+#include "iobus.h"
 #include "irq/irqchip.h"
 #include "mmu/mmu.h"
 #include "vcpu.h"
@@ -14,30 +15,36 @@
 #define VMM_MAX_VCPUS 64
 
 struct vm {
-	struct mmu mmu;				/* EPT/NPT, memory slots; has locks of its own */
-	struct irqchip *irqchip;		/* set once under lock, before the first vCPU; freed with the VM */
-	struct vcpu *vcpus[VMM_MAX_VCPUS];	/* filled in order under lock, published with release; never shrinks */
-	unsigned int nr_vcpus;			/* same */
-	struct mm_struct *mm;			/* who created it: only that process may use it (KVM: -EIO) */
-	refcount_t users;			/* the VM fd and each vCPU fd */
-	bool dead;				/* broken: every ioctl answers -EIO; only ever set */
-	struct mutex lock;			/* creation of vCPUs, irqchip, PIT; see docs/locking.md */
+	struct mmu mmu;		  /* EPT/NPT and memory slots; has locks of its own */
+	struct iobus pio, mmio;	  /* what the kernel answers itself, but for the LAPICs */
+	struct irqchip *irqchip;  /* set once under lock, before the first vCPU; freed with the VM */
+	bool has_pit;		  /* same */
+	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus; never shrinks */
+	unsigned int nr_vcpus;	  /* written with release under lock */
+	u32 boot_vcpu;		  /* id of the BSP; under lock, before the first vCPU */
+	struct mm_struct *mm;	  /* who created it: only that process may use it (else -EIO) */
+	refcount_t users;	  /* the VM fd and each vCPU fd */
+	bool dead;		  /* broken: every ioctl answers -EIO; only ever set */
+	struct mutex lock;	  /* creation of vCPUs, irqchip, PIT; see docs/locking.md */
 	struct hrtimer pit_timer;
 
-	raw_spinlock_t tsc_lock;		/* protects the next three: vCPUs' TSCs written alike stay alike */
-	u64 tsc_last_value, tsc_last_host, tsc_last_offset;
+	/* vCPUs whose TSCs are written alike stay alike. */
+	raw_spinlock_t tsc_lock;
+	u64 tsc_value, tsc_host, tsc_offset; /* tsc_lock: the last write: what, when (host TSC), and the offset */
 };
 
-#define vmm_for_each_vcpu(i, vcpu, vm)                                                                             \
+#define vmm_for_each_vcpu(i, vcpu, vm)                                                             \
 	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) && ((vcpu) = (vm)->vcpus[i], true); (i)++)
 
-int vm_create_fd(unsigned long type);	/* KVM_CREATE_VM */
+int vm_create_fd(unsigned long type); /* KVM_CREATE_VM: an fd or -errno */
 void vm_get(struct vm *vm);
-void vm_put(struct vm *vm);		/* the last one frees it */
-void vm_kill(struct vm *vm);		/* mark dead, kick all vCPUs out */
+void vm_put(struct vm *vm); /* the last one frees it */
+void vm_kill(struct vm *vm); /* dead: every vCPU leaves the guest and its KVM_RUN ends with -EIO */
 
-/* Every vCPU has left the guest since the call and flushes its TLB before it enters again. IRQs on; may be called
- * under mmu.lock. */
+/*
+ * On return every vCPU has left the guest since the call, or will flush its TLB before it enters again. Preemption may
+ * be off, IRQs must be on; callable under mmu.lock.
+ */
 void vm_flush_tlb(struct vm *vm);
 
 #endif

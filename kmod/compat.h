@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between the kernels that vmm.ko builds on. scripts/probe-kernel tries each out against the headers
+ * and writes compat-probes.h; kernel version numbers say little, since stable trees take API changes over.
+ */
+#ifndef VMM_COMPAT_H
+#define VMM_COMPAT_H
+
+#include <linux/syscore_ops.h>
+
+#include "compat-probes.h"
+
+#ifdef VMM_HAVE_REGISTER_SYSCORE
+#define COMPAT_SYSCORE(name, on_suspend, on_resume)                                                \
+	int name##_suspend(void *data)                                                             \
+	{                                                                                          \
+		return on_suspend();                                                               \
+	}                                                                                          \
+	static void name##_resume(void *data)                                                      \
+	{                                                                                          \
+		on_resume();                                                                       \
+	}                                                                                          \
+	static const struct syscore_ops name##_ops = {                                             \
+		.suspend = name##_suspend,                                                         \
+		.resume = name##_resume,                                                           \
+	};                                                                                         \
+	static struct syscore name = { .ops = &name##_ops }
+#define compat_register_syscore register_syscore
+#define compat_unregister_syscore unregister_syscore
+#else
+#define COMPAT_SYSCORE(name, on_suspend, on_resume)                                                \
+	struct syscore_ops name = { .suspend = on_suspend, .resume = on_resume }
+#define compat_register_syscore register_syscore_ops
+#define compat_unregister_syscore unregister_syscore_ops
+#endif
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* /dev/vmm: what the module as a whole says of itself. */
+#ifndef VMM_DEV_H
+#define VMM_DEV_H
+
+#include <linux/types.h>
+
+/* KVM_CHECK_EXTENSION, on /dev/vmm and on a VM: 0 for what is not there. */
+long dev_check_extension(unsigned long cap);
+
+/* struct kvm_run, and the page of port data behind it. */
+#define VCPU_MMAP_PAGES 2
+#define VCPU_PIO_PAGE 1
+
+#endif

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define pr_fmt(fmt) "vmm: " fmt
+
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/reboot.h>
+#include <linux/smp.h>
+#include <asm/reboot.h>
+
+#include "backend.h"
+#include "compat.h"
+#include "virt.h"
+
+DEFINE_PER_CPU(bool, virt_on);
+
+/* Protects virt_users and emergency_registered; taken inside cpus_read_lock(). */
+static DEFINE_MUTEX(virt_lock);
+static unsigned int virt_users;
+static bool emergency_registered;
+static bool stopped;	/* set once by the reboot notifier */
+static int hotplug_state;
+
+bool virt_stopped(void)
+{
+	return READ_ONCE(stopped);
+}
+
+static void disable_here(void *unused)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	if (__this_cpu_read(virt_on)) {
+		__this_cpu_write(virt_on, false);
+		backend->cpu_disable();
+	}
+	local_irq_restore(flags);
+}
+
+/* Result of turning the CPUs on: the worst answer wins. */
+struct enable_result {
+	atomic_t busy, failed;
+};
+
+static void enable_here(void *info)
+{
+	struct enable_result *result = info;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	if (__this_cpu_read(virt_on))
+		goto out;
+	if (backend->cpu_busy())
+		atomic_inc(&result->busy);
+	else if (backend->cpu_enable())
+		atomic_inc(&result->failed);
+	else
+		__this_cpu_write(virt_on, true);
+out:
+	local_irq_restore(flags);
+}
+
+static int enable_error(const struct enable_result *result)
+{
+	if (atomic_read(&result->busy)) {
+		pr_info("%s is in use by another hypervisor on this machine (is KVM loaded and running a VM?)\n",
+			backend->name);
+		return -EBUSY;
+	}
+	if (atomic_read(&result->failed)) {
+		pr_info("%s could not be turned on\n", backend->name);
+		return -EIO;
+	}
+	return 0;
+}
+
+/*
+ * VMX blocks INIT, so a crash kernel could not start the other CPUs: the panic path must leave VMX on each CPU. There
+ * is one slot for this callback in the kernel and registering it twice is a WARN; when KVM is loaded it holds the
+ * slot, and its callback looks at CR4.VMXE and EFER.SVME only, so that it serves us too.
+ */
+static void emergency_disable(void)
+{
+	if (__this_cpu_read(virt_on)) {
+		__this_cpu_write(virt_on, false);
+		backend->cpu_disable();
+	}
+}
+
+static void emergency_register(void)
+{
+	if (__symbol_get("kvm_vcpu_halt")) {
+		__symbol_put("kvm_vcpu_halt");
+		return;
+	}
+	cpu_emergency_register_virt_callback(emergency_disable);
+	emergency_registered = true;
+}
+
+static void emergency_unregister(void)
+{
+	if (emergency_registered)
+		cpu_emergency_unregister_virt_callback(emergency_disable);
+	emergency_registered = false;
+}
+
+int virt_get(void)
+{
+	struct enable_result result = {};
+	int r = 0;
+
+	cpus_read_lock();
+	mutex_lock(&virt_lock);
+	if (virt_stopped()) {
+		r = -ENODEV;
+	} else if (virt_users++ == 0) {
+		on_each_cpu(enable_here, &result, 1);
+		r = enable_error(&result);
+		if (r) {
+			virt_users--;
+			on_each_cpu(disable_here, NULL, 1);
+		} else {
+			emergency_register();
+		}
+	}
+	mutex_unlock(&virt_lock);
+	cpus_read_unlock();
+	return r;
+}
+
+void virt_put(void)
+{
+	cpus_read_lock();
+	mutex_lock(&virt_lock);
+	if (--virt_users == 0) {
+		emergency_unregister();
+		on_each_cpu(disable_here, NULL, 1);
+	}
+	mutex_unlock(&virt_lock);
+	cpus_read_unlock();
+}
+
+/*
+ * CPU hotplug. The dynamic states are torn down before the scheduler has emptied the CPU, so a vCPU thread may still
+ * be scheduled here afterwards: vcpu_place() then leaves it unloaded and the run loop waits to be moved.
+ * No lock: cpus_write_lock() excludes virt_get() and virt_put().
+ */
+static int cpu_online_callback(unsigned int cpu)
+{
+	struct enable_result result = {};
+
+	if (!virt_users || virt_stopped())
+		return 0;
+	enable_here(&result);
+	return enable_error(&result);
+}
+
+static int cpu_offline_callback(unsigned int cpu)
+{
+	disable_here(NULL);
+	return 0;
+}
+
+static int reboot_callback(struct notifier_block *nb, unsigned long action, void *data)
+{
+	pr_info("leaving %s, the machine goes down\n", backend->name);
+	WRITE_ONCE(stopped, true);
+	on_each_cpu(disable_here, NULL, 1);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block reboot_notifier = {
+	.notifier_call = reboot_callback,
+};
+
+/* Suspend takes the other CPUs off by hotplug; the last one goes through here, IRQs off. */
+static int suspend_callback(void)
+{
+	disable_here(NULL);
+	return 0;
+}
+
+static void resume_callback(void)
+{
+	struct enable_result result = {};
+
+	if (virt_users && !virt_stopped()) {
+		enable_here(&result);
+		enable_error(&result);
+	}
+}
+
+static COMPAT_SYSCORE(virt_syscore, suspend_callback, resume_callback);
+
+int virt_init(void)
+{
+	int r;
+
+	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "virt/vmm:online", cpu_online_callback,
+			      cpu_offline_callback);
+	if (r < 0)
+		return r;
+	hotplug_state = r;
+	r = register_reboot_notifier(&reboot_notifier);
+	if (r)
+		goto out_hotplug;
+	compat_register_syscore(&virt_syscore);
+	return 0;
+out_hotplug:
+	cpuhp_remove_state(hotplug_state);
+	return r;
+}
+
+void virt_exit(void)
+{
+	compat_unregister_syscore(&virt_syscore);
+	unregister_reboot_notifier(&reboot_notifier);
+	cpuhp_remove_state(hotplug_state);
+}
