@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2154
+# The initramfs of a test host: a base that is made once per kernel (busybox, init, KVM's modules), and a
+# payload that is made for each run (what the command needs). The kernel unpacks one after the other.
+
+pack() { (cd "$1" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0); }
+
+kvm_modules=(virt/lib/irqbypass.ko arch/x86/kvm/kvm.ko)
+case $host in
+svm) kvm_modules+=(arch/x86/kvm/kvm-amd.ko) ;;
+vmx) kvm_modules+=(arch/x86/kvm/kvm-intel.ko) ;;
+esac
+
+make_base() {
+  local out=$1 newest tree
+  newest=$build/init
+  [ ! -e "$out" ] || [ "$newest" -nt "$out" ] || [ "$krel_dir/release" -nt "$out" ] ||
+    [ "$top/scripts/host/image.sh" -nt "$out" ] || return 0
+  tree=$run/base
+  mkdir -p "$tree"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,tmp,run,root,etc,test,testhost,modules,lib,lib64,mnt}
+  cp /bin/busybox "$tree/bin/busybox"
+  local applet
+  for applet in $("$tree/bin/busybox" --list-full); do
+    case $applet in
+    linuxrc | init | bin/busybox) ;;
+    *) ln -s /bin/busybox "$tree/$applet" ;;
+    esac
+  done
+  cp "$build/init" "$tree/init"
+  echo 'root:x:0:0:root:/root:/bin/sh' >"$tree/etc/passwd"
+  printf 'root:x:0:\nkvm:x:104:\n' >"$tree/etc/group"
+  echo "export PS1='\\h:\\w# '; hostname testhost" >"$tree/etc/profile"
+  local m
+  for m in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd arch/x86/kvm/kvm-intel; do
+    [ ! -e "$krel_dir/modules/kernel/$m.ko" ] || cp "$krel_dir/modules/kernel/$m.ko" "$tree/modules/"
+  done
+  pack "$tree" >"$out.$$"
+  mv "$out.$$" "$out"
+  rm -rf "$tree"
+}
+
+# Shared libraries of a program keep their place, so that its loader finds them.
+copy_libraries() {
+  local tree=$1 file=$2 library
+  ldd "$file" 2>/dev/null | sed -nE 's/.*=> (\/[^ ]+) .*/\1/p; s/^[[:space:]]*(\/[^ ]+) \(0x.*/\1/p' |
+    while read -r library; do
+      [ -e "$tree$library" ] || install -D -m 755 "$library" "$tree$library"
+    done
+}
+
+is_elf() { [ "$(head -c 4 "$1" 2>/dev/null | tr -d '\0')" = $'\177ELF' ]; }
+
+make_payload() {
+  local out=$1 c from to file
+  shift
+  local tree=$run/tree
+  mkdir -p "$tree/test" "$tree/testhost"
+  for c in "${copies[@]}"; do
+    from=$c to=
+    if [ ! -e "$from" ] && [[ $c == *=* ]]; then
+      from=${c%=*} to=${c##*=}
+    fi
+    [ -e "$from" ] || fail "--copy $from: no such file"
+    to=${to:-$(basename "$(realpath -s "$from")")}
+    mkdir -p "$tree/test/$(dirname "$to")"
+    cp -rL "$from" "$tree/test/$to"
+    find "$tree/test/$to" -type f -perm -100 >"$run/executables"
+    while read -r file; do
+      ! is_elf "$file" || copy_libraries "$tree" "$file"
+    done <"$run/executables"
+  done
+  printf '%s\0' "$@" >"$tree/testhost/argv"
+  : >"$tree/testhost/modules"
+  if [ -n "$kvm" ]; then
+    for c in "${kvm_modules[@]}"; do
+      [ ! -e "$krel_dir/modules/kernel/$c" ] || echo "/modules/${c##*/}" >>"$tree/testhost/modules"
+    done
+  fi
+  if [ -n "$vmm" ]; then
+    mkdir -p "$tree/modules"
+    cp "$module" "$tree/modules/vmm.ko"
+    echo /modules/vmm.ko >>"$tree/testhost/modules"
+    echo rmmod >>"$tree/testhost/flags"
+  fi
+  for c in "${extra_modules[@]}"; do
+    mkdir -p "$tree/modules"
+    cp "$c" "$tree/modules/" || fail "--module $c: no such file"
+    echo "/modules/${c##*/}" >>"$tree/testhost/modules"
+  done
+  [ -z "$shell" ] || echo tty >>"$tree/testhost/flags"
+  [ -z "$shell" ] || stty size 2>/dev/null >"$tree/testhost/winsize" || rm -f "$tree/testhost/winsize"
+  { [ -z "$shell" ] || echo "TERM=${TERM:-vt100}"; printf '%s\n' "${environment[@]}"; } >"$tree/testhost/environment"
+  pack "$tree" >"$out"
+}

@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Runs the emulator of a test host: decodes what init says (wire.h), passes the command's output on as it
+ * comes and the terminal's input in, reads the host's kernel log for trouble, and ends the emulator.
+ *
+ *   supervise [options] -- EMULATOR ARGS...
+ *
+ * DIR/console is the host's serial console, written by the emulator; DIR/kmsg the kernel log as init saw it;
+ * DIR/tty becomes a link to the terminal that the emulator is to use as second serial line. The emulator's
+ * standard output is the wire.
+ *
+ * Exit status: the command's, or 124 timeout, 125 the host is in trouble, 126 the host fell silent.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "wire.h"
+
+enum { EXIT_TIMEOUT = 124, EXIT_TROUBLE = 125, EXIT_SILENT = 126 };
+
+#define ESCAPE_KEY	0x1d	/* Ctrl-] */
+
+/*
+ * What a healthy kernel never says. Anchored where user programs' crashes ("traps: ...") or harmless boot
+ * lines ("Spectre V2 : WARNING: ...") look alike.
+ */
+static const char *const troubles[] = {
+	"^BUG: ", "^Oops", "^WARNING: ", "^INFO: task .* blocked for more than", "Kernel panic",
+	"^general protection fault", "^stack segment: ", "^double fault", "^invalid opcode: ",
+	"^int3: ", "^divide error: ", "kernel BUG at", "unable to handle .*(page fault|paging request)",
+	"rcu: INFO: .*(stall|detected)", "rcu_.* kthread starved", "soft lockup", "hard LOCKUP",
+	"possible .*deadlock", "suspicious RCU usage", "inconsistent lock state", "^KASAN", "^UBSAN: ",
+	"^KCSAN", "^KFENCE", "kmemleak: [0-9]+ new", "unchecked MSR access", "refcount_t: ",
+	"list_(add|del) corruption", "nobody cared", "sleeping function called from invalid context",
+	"scheduling while atomic", "Bad page (state|map)", "Out of memory: ", "invoked oom-killer",
+};
+
+static struct {
+	const char *dir;
+	int timeout;		/* seconds from start to end; 0: none */
+	int boot_timeout;	/* seconds until the command runs; 0: none */
+	int silence;		/* seconds without a sign of life; 0: any */
+	bool input;		/* the terminal belongs to the host */
+	bool report_times;
+} option = { .timeout = 300, .boot_timeout = 120, .silence = 60 };
+
+static struct {
+	pid_t emulator;
+	int wire, line, signals, console, kmsg;
+	double begin, started, heard, knocked;
+	bool ended;		/* WIRE_EXIT was seen */
+	int status;
+	bool trouble;
+	char trouble_line[256];
+	struct termios saved;
+	bool raw;
+} host = { .line = -1, .console = -1 };
+
+static regex_t trouble_regex;
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void restore_terminal(void)
+{
+	if (host.raw)
+		tcsetattr(0, TCSADRAIN, &host.saved);
+	host.raw = false;
+}
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "testhost: ");
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fprintf(stderr, host.raw ? "\r\n" : "\n");
+}
+
+__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
+{
+	va_list ap;
+
+	restore_terminal();
+	fprintf(stderr, "testhost: ");
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fprintf(stderr, "\n");
+	exit(EXIT_TROUBLE);
+}
+
+static void write_all(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+
+	while (size) {
+		ssize_t n = write(fd, p, size);
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return;
+		if (n > 0) {
+			p += n;
+			size -= n;
+		}
+	}
+}
+
+static void compile_troubles(void)
+{
+	char pattern[4096] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++)
+		used += snprintf(pattern + used, sizeof(pattern) - used, "%s(%s)", i ? "|" : "", troubles[i]);
+	if (used >= sizeof(pattern) || regcomp(&trouble_regex, pattern, REG_EXTENDED | REG_NOSUB))
+		die("the list of kernel troubles does not compile");
+}
+
+/* After the time stamp, "[    1.234567] " or "[    1.234567][   T12] ". */
+static const char *message_of(const char *line)
+{
+	while (*line == '[') {
+		const char *end = strchr(line, ']');
+
+		if (!end)
+			break;
+		line = end + 1;
+		line += strspn(line, " ");
+	}
+	return line;
+}
+
+static void scan_line(const char *line)
+{
+	if (host.trouble || regexec(&trouble_regex, message_of(line), 0, NULL, 0))
+		return;
+	host.trouble = true;
+	snprintf(host.trouble_line, sizeof(host.trouble_line), "%.255s", message_of(line));
+}
+
+/* Lines may come in pieces: keep what has no end yet. */
+struct lines {
+	char text[4096];
+	size_t used;
+};
+
+static void scan_bytes(struct lines *l, const char *data, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] == '\r')
+			continue;
+		if (data[i] != '\n') {
+			if (l->used < sizeof(l->text) - 1)
+				l->text[l->used++] = data[i];
+			continue;
+		}
+		l->text[l->used] = '\0';
+		scan_line(l->text);
+		l->used = 0;
+	}
+}
+
+static void scan_console(void)
+{
+	static struct lines lines;
+	char data[4096];
+	ssize_t n;
+
+	if (host.console < 0) {
+		char path[4096];
+
+		snprintf(path, sizeof(path), "%s/console", option.dir);
+		host.console = open(path, O_RDONLY | O_CLOEXEC);
+		if (host.console < 0)
+			return;
+	}
+	while ((n = read(host.console, data, sizeof(data))) > 0)
+		scan_bytes(&lines, data, n);
+}
+
+static void frame(enum wire_type type, const char *data, size_t size)
+{
+	static struct lines kernel;
+	char number[16] = "";
+
+	switch (type) {
+	case WIRE_STARTED:
+		host.started = now();
+		if (option.report_times)
+			say("%.1f s until the command ran", host.started - host.begin);
+		break;
+	case WIRE_STDOUT:
+		write_all(1, data, size);
+		break;
+	case WIRE_STDERR:
+		write_all(2, data, size);
+		break;
+	case WIRE_KMSG:
+		write_all(host.kmsg, data, size);
+		scan_bytes(&kernel, data, size);
+		break;
+	case WIRE_TROUBLE:
+		host.trouble = true;
+		snprintf(host.trouble_line, sizeof(host.trouble_line), "%.*s", (int)size, data);
+		break;
+	case WIRE_EXIT:
+		memcpy(number, data, size < sizeof(number) ? size : sizeof(number) - 1);
+		host.status = atoi(number);
+		host.ended = true;
+		break;
+	case WIRE_READY:
+	case WIRE_BEAT:
+		break;
+	}
+}
+
+/* The emulator's own words may stand between frames, never within one. */
+static void decode(const unsigned char *data, size_t size)
+{
+	static unsigned char f[WIRE_HEADER + WIRE_MAX];
+	static size_t have;
+
+	for (size_t i = 0; i < size; i++) {
+		size_t length;
+
+		f[have++] = data[i];
+		if (have == 1 && f[0] != WIRE_MAGIC0)
+			have = 0;
+		if (have == 2 && f[1] != WIRE_MAGIC1)
+			have = 0;
+		if (have < WIRE_HEADER)
+			continue;
+		length = f[3] | f[4] << 8;
+		if (length > WIRE_MAX)
+			have = 0;
+		if (have != WIRE_HEADER + length)
+			continue;
+		frame(f[2], (char *)f + WIRE_HEADER, length);
+		have = 0;
+	}
+}
+
+static int open_line(void)
+{
+	char path[4096];
+	struct termios raw;
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+
+	if (fd < 0 || grantpt(fd) || unlockpt(fd))
+		die("no pseudo terminal: %s", strerror(errno));
+	/* Kept open here, so that the line survives the emulator's opening and closing it. */
+	slave = open(ptsname(fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0 || tcgetattr(slave, &raw))
+		die("%s: %s", ptsname(fd), strerror(errno));
+	cfmakeraw(&raw);
+	tcsetattr(slave, TCSANOW, &raw);
+	snprintf(path, sizeof(path), "%s/tty", option.dir);
+	unlink(path);
+	if (symlink(ptsname(fd), path))
+		die("%s: %s", path, strerror(errno));
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* In a group of its own, so that Ctrl-C reaches only us; its standard input stays open and silent. */
+static void start_emulator(char **argv)
+{
+	int wire[2], in[2], errors;
+	char path[4096];
+	pid_t parent = getpid();
+	sigset_t none;
+
+	snprintf(path, sizeof(path), "%s/emulator", option.dir);
+	errors = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (errors < 0 || pipe2(wire, O_CLOEXEC) || pipe2(in, O_CLOEXEC))
+		die("cannot start the emulator: %s", strerror(errno));
+	fcntl(wire[1], F_SETPIPE_SZ, 1 << 20);
+	host.emulator = fork();
+	if (host.emulator < 0)
+		die("fork: %s", strerror(errno));
+	if (!host.emulator) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		setpgid(0, 0);
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		dup2(in[0], 0);
+		dup2(wire[1], 1);
+		dup2(errors, 2);
+		execvp(argv[0], argv);
+		dprintf(2, "%s: %s\n", argv[0], strerror(errno));
+		_exit(127);
+	}
+	setpgid(host.emulator, host.emulator);
+	close(wire[1]);
+	close(in[0]);
+	close(errors);
+	host.wire = wire[0];
+	host.begin = host.heard = now();
+}
+
+static void end_emulator(void)
+{
+	kill(-host.emulator, SIGKILL);
+	while (waitpid(host.emulator, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* False when the user asked to leave. */
+static bool forward_terminal(void)
+{
+	static const char end_of_file = 4;
+	char data[256];
+	ssize_t n = read(0, data, sizeof(data));
+
+	if (n <= 0) {
+		option.input = false;
+		write_all(host.line, &end_of_file, 1);
+		return true;
+	}
+	for (ssize_t i = 0; i < n && host.raw; i++)
+		if (data[i] == ESCAPE_KEY)
+			return false;
+	write_all(host.line, data, n);
+	return true;
+}
+
+static void take_terminal(void)
+{
+	struct termios raw;
+
+	if (!option.input || !isatty(0) || tcgetattr(0, &host.saved))
+		return;
+	raw = host.saved;
+	cfmakeraw(&raw);
+	tcsetattr(0, TCSADRAIN, &raw);
+	host.raw = true;
+	atexit(restore_terminal);
+}
+
+static bool over(double since, int seconds)
+{
+	return seconds && now() - since > seconds;
+}
+
+/* 0 to go on, else the exit status. */
+static int check_clocks(void)
+{
+	static const char knock;
+
+	scan_console();
+	if (host.trouble && strstr(host.trouble_line, "Kernel panic"))
+		return EXIT_TROUBLE;
+	if (over(host.begin, option.timeout)) {
+		say("timeout after %d s", option.timeout);
+		return EXIT_TIMEOUT;
+	}
+	if (!host.started && over(host.begin, option.boot_timeout)) {
+		say("the host did not boot within %d s", option.boot_timeout);
+		return EXIT_SILENT;
+	}
+	if (!host.started)
+		return 0;
+	if (over(host.heard, option.silence)) {
+		say("no sign of life from the host for %d s", option.silence);
+		return EXIT_SILENT;
+	}
+	/* TCG loses an interrupt now and then and the host sleeps on; another one wakes it. */
+	if (over(host.heard, 5) && over(host.knocked, 5)) {
+		write_all(host.line, &knock, 1);
+		host.knocked = now();
+	}
+	return 0;
+}
+
+static int read_wire(void)
+{
+	unsigned char data[16384];
+	ssize_t n = read(host.wire, data, sizeof(data));
+
+	if (n <= 0) {
+		if (!host.trouble)
+			say("the emulator ended before the command did");
+		scan_console();
+		return EXIT_TROUBLE;
+	}
+	host.heard = now();
+	decode(data, n);
+	return host.ended ? host.status : -1;
+}
+
+static int supervise(void)
+{
+	for (;;) {
+		struct pollfd fds[] = {
+			{ host.wire, POLLIN, 0 },
+			{ host.signals, POLLIN, 0 },
+			{ option.input && host.started ? 0 : -1, POLLIN, 0 },
+		};
+		int status;
+
+		if (poll(fds, 3, 250) < 0 && errno != EINTR)
+			return EXIT_TROUBLE;
+		if (fds[1].revents)
+			return 130;
+		if (fds[0].revents) {
+			status = read_wire();
+			if (status >= 0)
+				return status;
+		}
+		if (fds[2].revents && !forward_terminal())
+			return 130;
+		status = check_clocks();
+		if (status)
+			return status;
+	}
+}
+
+static char **parse(int argc, char **argv)
+{
+	static const struct option names[] = {
+		{ "dir", 1, NULL, 'd' },     { "timeout", 1, NULL, 't' }, { "boot-timeout", 1, NULL, 'b' },
+		{ "silence", 1, NULL, 's' }, { "input", 0, NULL, 'i' },	  { "report-times", 0, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+", names, NULL)) >= 0) {
+		switch (c) {
+		case 'd': option.dir = optarg; break;
+		case 't': option.timeout = atoi(optarg); break;
+		case 'b': option.boot_timeout = atoi(optarg); break;
+		case 's': option.silence = atoi(optarg); break;
+		case 'i': option.input = true; break;
+		case 'r': option.report_times = true; break;
+		default: exit(2);
+		}
+	}
+	if (!option.dir || optind == argc)
+		die("supervise: --dir and an emulator are needed");
+	return argv + optind;
+}
+
+int main(int argc, char **argv)
+{
+	char **emulator = parse(argc, argv), path[4096];
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	signal(SIGPIPE, SIG_IGN);
+	compile_troubles();
+	snprintf(path, sizeof(path), "%s/kmsg", option.dir);
+	host.kmsg = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	host.signals = open_signals();
+	host.line = open_line();
+	start_emulator(emulator);
+	take_terminal();
+	status = supervise();
+	end_emulator();
+	scan_console();
+	restore_terminal();
+	if (option.report_times && host.started)
+		say("%.1f s for the command", now() - host.started);
+	if (host.trouble && status != 130) {
+		say("the host is in trouble: %s", host.trouble_line);
+		status = EXIT_TROUBLE;
+	}
+	return status;
+}
