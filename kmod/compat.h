@@ -34,4 +34,16 @@
 #define compat_unregister_syscore unregister_syscore_ops
 #endif
 
+/* get_user_pages(): stop for any signal; repair what NUMA balancing has hidden (older kernels always do). */
+#ifdef VMM_HAVE_FOLL_INTERRUPTIBLE
+#define COMPAT_FOLL_INTERRUPTIBLE FOLL_INTERRUPTIBLE
+#else
+#define COMPAT_FOLL_INTERRUPTIBLE 0
+#endif
+#ifdef VMM_HAVE_FOLL_HONOR_NUMA_FAULT
+#define COMPAT_FOLL_HONOR_NUMA_FAULT FOLL_HONOR_NUMA_FAULT
+#else
+#define COMPAT_FOLL_HONOR_NUMA_FAULT 0
+#endif
+
 #endif

@@ -15,6 +15,7 @@
 #ifndef VMM_MMU_MMU_H
 #define VMM_MMU_MMU_H
 
+#include <linux/atomic.h>
 #include <linux/kvm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
@@ -43,7 +44,7 @@ struct mmu_stats {
 	u64 faults; /* faults on memory */
 	u64 retries; /* of these, given up because the host changed the mapping meanwhile */
 	u64 mapped[PGTABLE_LEVELS]; /* leaves installed, by level: [PGTABLE_4K], [PGTABLE_2M], ... */
-	u64 tables; /* table pages now, the root included */
+	atomic_long_t tables; /* table pages now, the root included */
 	u64 invalidations; /* host invalidations that met guest memory */
 	u64 flushes;
 };
@@ -109,5 +110,22 @@ int guest_read_nofault(struct mmu *mmu, u64 gpa, void *data, size_t len);
  * memory holds something else (then *old is that), -EFAULT, -EINVAL.
  */
 int guest_cmpxchg(struct mmu *mmu, u64 gpa, u64 *old, u64 new, size_t len);
+
+/* Within kmod/mmu. */
+
+extern const struct mmu_notifier_ops mmu_notifier_ops;
+
+/* The slots, with mmu->lock held. */
+struct memslots *mmu_slots(struct mmu *mmu);
+
+/* Call ops->flush, with mmu->lock held. */
+void mmu_flush(struct mmu *mmu);
+
+/* A zeroed table page, or NULL. May sleep. */
+u64 *mmu_alloc_table(struct mmu *mmu);
+void mmu_free_table(u64 *table, void *mmu);
+
+/* Free what pgtable_*() detached, after the flush, without mmu->lock. Does not sleep. */
+void mmu_free_detached(struct mmu *mmu, struct list_head *detached);
 
 #endif

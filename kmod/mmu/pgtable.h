@@ -155,7 +155,10 @@ bool pgtable_zap(struct pgtable *pt, u64 start, u64 end, struct list_head *detac
 /* Take the write right from the leaves in [start, end). True when one had it: flush. */
 bool pgtable_wrprotect(struct pgtable *pt, u64 start, u64 end);
 
-/* Has a leaf in [start, end) been accessed? The second also clears the bit. Only with fmt.accessed. */
+/*
+ * Has a leaf in [start, end) been accessed? The second also clears the bit. Without fmt.accessed, what is
+ * present is young, and clearing is the caller's: by zapping.
+ */
 bool pgtable_test_young(const struct pgtable *pt, u64 start, u64 end);
 bool pgtable_clear_young(struct pgtable *pt, u64 start, u64 end);
 

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest touched a page that is not mapped, or not for this access.
+ *
+ * What the owner's page tables say is what gets mapped. They are read with interrupts off, without taking a reference:
+ * the sequence sampled before, and checked again under the lock, says that the host has not begun to change them,
+ * and when it does the notifier drops our mapping first. Only where the host has nothing yet is it made to fault.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched/signal.h>
+
+#include "compat.h"
+#include "mmu/mmu.h"
+
+/* What the owner has at a host address. */
+struct host_page {
+	u64 pfn; /* of the page at the address itself */
+	enum pgtable_level level; /* of the host's own leaf */
+	bool writable;
+	bool dirty;
+};
+
+enum host_result {
+	HOST_MAPPED,
+	HOST_ABSENT, /* or not for this access: the host has to fault it in */
+	HOST_REFUSED, /* not ordinary memory */
+};
+
+/*
+ * Devices and the like (VM_PFNMAP) have no struct page whose owner would tell us when it goes, and memory that the host
+ * maps other than write-back must not be mapped write-back by us.
+ */
+static bool host_small_ok(pte_t pte)
+{
+	if (pte_flags(pte) & _PAGE_CACHE_MASK)
+		return false;
+	return pfn_valid(pte_pfn(pte)) && (!pte_special(pte) || is_zero_pfn(pte_pfn(pte)));
+}
+
+static bool host_large_ok(u64 pfn, u64 flags)
+{
+	if (flags & _PAGE_LARGE_CACHE_MASK)
+		return false;
+	return pfn_valid(pfn) && PageCompound(pfn_to_page(pfn));
+}
+
+static enum host_result host_pte(pte_t pte, bool write, struct host_page *page)
+{
+	if (!pte_access_permitted(pte, write))
+		return HOST_ABSENT;
+	if (!host_small_ok(pte))
+		return HOST_REFUSED;
+	page->pfn = pte_pfn(pte);
+	page->level = PGTABLE_4K;
+	page->writable = pte_access_permitted(pte, true);
+	page->dirty = pte_dirty(pte);
+	return HOST_MAPPED;
+}
+
+static enum host_result host_pmd(pmd_t pmd, unsigned long hva, bool write, struct host_page *page)
+{
+	if (!pmd_access_permitted(pmd, write))
+		return HOST_ABSENT;
+	if (!host_large_ok(pmd_pfn(pmd), pmd_flags(pmd)))
+		return HOST_REFUSED;
+	page->pfn = pmd_pfn(pmd) + ((hva & ~PMD_MASK) >> PAGE_SHIFT);
+	page->level = PGTABLE_2M;
+	page->writable = pmd_access_permitted(pmd, true);
+	page->dirty = pmd_dirty(pmd);
+	return HOST_MAPPED;
+}
+
+static enum host_result host_pud(pud_t pud, unsigned long hva, bool write, struct host_page *page)
+{
+	if (!pud_access_permitted(pud, write))
+		return HOST_ABSENT;
+	if (!host_large_ok(pud_pfn(pud), pud_flags(pud)))
+		return HOST_REFUSED;
+	page->pfn = pud_pfn(pud) + ((hva & ~PUD_MASK) >> PAGE_SHIFT);
+	page->level = PGTABLE_1G;
+	page->writable = pud_access_permitted(pud, true);
+	page->dirty = pud_dirty(pud);
+	return HOST_MAPPED;
+}
+
+/* Interrupts are off: the host frees no page table meanwhile. Each entry is read once. */
+static enum host_result host_walk(struct mm_struct *mm, unsigned long hva, bool write,
+				  struct host_page *page)
+{
+	pgd_t pgd = READ_ONCE(*pgd_offset(mm, hva));
+	p4d_t p4d;
+	pud_t pud;
+	pmd_t pmd;
+
+	if (pgd_none(pgd))
+		return HOST_ABSENT;
+	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
+	if (!p4d_present(p4d))
+		return HOST_ABSENT;
+	pud = READ_ONCE(*pud_offset(&p4d, hva));
+	if (!pud_present(pud))
+		return HOST_ABSENT;
+	if (pud_leaf(pud))
+		return host_pud(pud, hva, write, page);
+	pmd = READ_ONCE(*pmd_offset(&pud, hva));
+	if (!pmd_present(pmd))
+		return HOST_ABSENT;
+	if (pmd_leaf(pmd))
+		return host_pmd(pmd, hva, write, page);
+	return host_pte(READ_ONCE(*pte_offset_kernel(&pmd, hva)), write, page);
+}
+
+static enum host_result host_lookup(struct mm_struct *mm, unsigned long hva, bool write,
+				    struct host_page *page)
+{
+	enum host_result result;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	result = host_walk(mm, hva, write, page);
+	local_irq_restore(flags);
+	return result;
+}
+
+/* Let the host fault the page in. It may sleep for long (swap, userfaultfd). */
+static int host_fault_in(unsigned long hva, bool write)
+{
+	unsigned int flags = FOLL_HWPOISON | COMPAT_FOLL_INTERRUPTIBLE | COMPAT_FOLL_HONOR_NUMA_FAULT;
+	struct page *page;
+	long ret;
+
+	ret = get_user_pages_unlocked(hva, 1, &page, flags | (write ? FOLL_WRITE : 0));
+	if (ret == 1) {
+		put_page(page);
+		return 0;
+	}
+	switch (ret) {
+	case -EHWPOISON:
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)hva, PAGE_SHIFT, current);
+		return ret;
+	case -EINTR:
+	case -ENOMEM:
+		return ret;
+	case -EAGAIN:
+		return 0;
+	default:
+		return -EFAULT;
+	}
+}
+
+struct mmu_fault {
+	u64 gfn;
+	u32 access;
+	const struct memslot *slot; /* under the SRCU read lock */
+	unsigned long hva; /* of the page */
+	unsigned long seq; /* inv_seq before the host's tables were read */
+	struct host_page host;
+	struct pgtable_spare spare;
+};
+
+/* Has the host begun or done something with the page since seq was sampled, or have the slots changed? */
+static bool fault_stale(const struct mmu *mmu, const struct mmu_fault *fault)
+{
+	if (mmu->inv_count && fault->hva >= mmu->inv_start && fault->hva < mmu->inv_end)
+		return true;
+	return mmu->inv_seq != fault->seq;
+}
+
+/* How large a leaf may be here. */
+static enum pgtable_level fault_level(const struct mmu *mmu, const struct mmu_fault *fault)
+{
+	const struct pgtable_format *fmt = &mmu->pgtable.fmt;
+	const struct memslot *slot = fault->slot;
+	enum pgtable_level level, depth;
+
+	/* The log knows single pages. */
+	if (slot->dirty || (fmt->nx_huge && (fault->access & MMU_EXEC)))
+		return PGTABLE_4K;
+	level = min(fault->host.level, fmt->max_level);
+	level = pgtable_fit(fault->gfn, slot->base_gfn, slot->npages, slot->hva, level);
+	/*
+	 * A table that is there already may hold pages for execution, that a large leaf would take away again.
+	 * Otherwise a large leaf replaces it: the host has put the pages together.
+	 */
+	depth = pgtable_depth(&mmu->pgtable, fault->gfn);
+	return fmt->nx_huge ? min(level, depth) : level;
+}
+
+static u32 fault_rights(const struct mmu_fault *fault)
+{
+	const struct memslot *slot = fault->slot;
+	u32 rights = MMU_READ | MMU_EXEC;
+
+	if (!fault->host.writable || (slot->flags & KVM_MEM_READONLY))
+		return rights;
+	/* Without the log, spare the guest the second fault when it comes to write. */
+	if ((fault->access & MMU_WRITE) || !slot->dirty)
+		rights |= MMU_WRITE;
+	return rights;
+}
+
+/*
+ * The page may be written from now on, behind the back of the host's own dirty bit. Like the host when it
+ * unmaps a page, this relies on the mapping being in place: it cannot go while the lock is held.
+ */
+static void fault_mark_dirty(const struct mmu_fault *fault)
+{
+	if (fault->slot->dirty)
+		set_bit(fault->gfn - fault->slot->base_gfn, fault->slot->dirty);
+	if (!fault->host.dirty)
+		folio_mark_dirty(page_folio(pfn_to_page(fault->host.pfn)));
+}
+
+/* Under the lock. 0, or -ENOMEM when `spare` lacks tables. */
+static int fault_map(struct mmu *mmu, struct mmu_fault *fault, struct list_head *detached)
+{
+	enum pgtable_level level;
+	u32 rights;
+	u64 entry, mask;
+	int ret;
+
+	if (fault_stale(mmu, fault)) {
+		mmu->stats.retries++;
+		return 0;
+	}
+	/* Another vCPU may have been faster, or the fault was spurious. */
+	entry = pgtable_lookup(&mmu->pgtable, fault->gfn, &level);
+	if (entry && !(fault->access & ~pgtable_rights(&mmu->pgtable.fmt, entry)))
+		return 0;
+
+	level = fault_level(mmu, fault);
+	rights = fault_rights(fault);
+	mask = pgtable_frames(level) - 1;
+	ret = pgtable_map(&mmu->pgtable, fault->gfn, fault->host.pfn & ~mask, level, rights,
+			  &fault->spare, detached);
+	if (ret < 0)
+		return ret;
+	if (rights & MMU_WRITE)
+		fault_mark_dirty(fault);
+	if (ret & PGTABLE_FLUSH)
+		mmu_flush(mmu);
+	mmu->stats.mapped[level]++;
+	return 0;
+}
+
+static int fault_fill_spare(struct mmu *mmu, struct pgtable_spare *spare)
+{
+	while (spare->nr < ARRAY_SIZE(spare->table)) {
+		u64 *table = mmu_alloc_table(mmu);
+
+		if (!table)
+			return -ENOMEM;
+		spare->table[spare->nr++] = table;
+	}
+	return 0;
+}
+
+/* 0 done or raced; -EAGAIN: there is now what was missing. */
+static int fault_try(struct mmu *mmu, struct mmu_fault *fault)
+{
+	LIST_HEAD(detached);
+	int ret;
+
+	fault->seq = smp_load_acquire(&mmu->inv_seq);
+	switch (host_lookup(mmu->mm, fault->hva, fault->access & MMU_WRITE, &fault->host)) {
+	case HOST_REFUSED:
+		return -EFAULT;
+	case HOST_ABSENT:
+		ret = host_fault_in(fault->hva, fault->access & MMU_WRITE);
+		return ret ? ret : -EAGAIN;
+	case HOST_MAPPED:
+		break;
+	}
+
+	spin_lock(&mmu->lock);
+	ret = fault_map(mmu, fault, &detached);
+	spin_unlock(&mmu->lock);
+	mmu_free_detached(mmu, &detached);
+	if (ret != -ENOMEM)
+		return ret;
+	ret = fault_fill_spare(mmu, &fault->spare);
+	return ret ? ret : -EAGAIN;
+}
+
+static int fault_memory(struct mmu *mmu, struct mmu_fault *fault)
+{
+	/* Enough for a page to be faulted in, then written to, then tables; whoever races longer enters the guest. */
+	int tries = 4;
+	int ret;
+
+	do {
+		ret = fault_try(mmu, fault);
+	} while (ret == -EAGAIN && --tries);
+
+	while (fault->spare.nr)
+		mmu_free_table(fault->spare.table[--fault->spare.nr], mmu);
+	return ret == -EAGAIN || ret == -EHWPOISON ? 0 : ret;
+}
+
+int mmu_fault(struct mmu *mmu, u64 gpa, u32 access)
+{
+	struct mmu_fault fault = { .gfn = gpa >> PAGE_SHIFT, .access = access };
+	int idx, ret;
+
+	if (current->mm != mmu->mm)
+		return -EIO;
+
+	idx = srcu_read_lock(&mmu->srcu);
+	fault.slot = memslot_find(srcu_dereference(mmu->slots, &mmu->srcu), fault.gfn);
+	if (!fault.slot) {
+		ret = MMU_FAULT_MMIO;
+	} else if ((access & MMU_WRITE) && (fault.slot->flags & KVM_MEM_READONLY)) {
+		ret = MMU_FAULT_READONLY;
+	} else {
+		fault.hva = memslot_hva(fault.slot, fault.gfn);
+		ret = fault_memory(mmu, &fault);
+	}
+	srcu_read_unlock(&mmu->srcu, idx);
+	return ret;
+}
