@@ -17,7 +17,10 @@
 #define EMULATE_MAX_OPERAND 32
 
 enum emulate_result {
-	/* Done: registers, flags and RIP are written. TF and the interrupt shadow are the caller's. */
+	/*
+	 * Done: registers, flags (RF cleared) and RIP are written. The trap that TF asks for and the
+	 * end of an interrupt shadow are the caller's.
+	 */
 	EMULATE_DONE,
 	/*
 	 * One iteration of a rep string instruction is done, more remain; RIP still points at it.
@@ -49,7 +52,7 @@ struct emulate_ops {
 	void (*set_rflags)(void *ctx, u64 rflags);
 	/* n: 0 or 4. */
 	u64 (*get_cr)(void *ctx, unsigned int n);
-	/* seg: enum x86_seg. The limit is in bytes. In 64-bit mode asked for FS, GS and SS only. */
+	/* seg: enum x86_seg; the limit in bytes. Asked for FS and GS only in 64-bit mode. */
 	void (*get_seg)(void *ctx, unsigned int seg, struct kvm_segment *out);
 	/*
 	 * XMM (len 16) or YMM (len 32) register n. A write with `clear` zeroes the bits above len,
@@ -93,12 +96,14 @@ struct emulator {
 
 	/* Private. */
 	u8 stage;
+	bool asked; /* a request is out */
 	struct x86_insn insn;
-	struct emulate_operand src; /* what is read (also the target of a read-modify-write) */
-	struct emulate_operand dst; /* what is written */
+	struct emulate_operand src; /* what is read, also the target of a read-modify-write */
 	struct emulate_operand src2; /* cmps: es:[rdi] */
-	u64 rflags; /* the flags as they will be */
-	u64 reg_value; /* the register result, written when the store is done */
+	struct emulate_operand dst; /* what is written */
+	u64 result; /* of a general-register destination */
+	u64 old; /* what xchg, xadd and cmpxchg found in memory */
+	u64 rflags; /* as they will be */
 	const struct emulate_ops *ops;
 	void *ctx;
 };
