@@ -12,10 +12,10 @@
 #define CPUID_MAX_ENTRIES 256
 
 enum cpuid_reg {
-	CPUID_EAX,
-	CPUID_EBX,
-	CPUID_ECX,
-	CPUID_EDX,
+	CPUID_REG_EAX,
+	CPUID_REG_EBX,
+	CPUID_REG_ECX,
+	CPUID_REG_EDX,
 };
 
 /* What the backend can virtualise beyond plain instructions; the host must have the bit too. */
@@ -32,6 +32,8 @@ enum cpuid_reg {
 #define CPUID_CAP_FLUSH_L1D (1u << 10)
 #define CPUID_CAP_GBPAGES (1u << 11) /* 1 GiB pages in the guest's own tables */
 #define CPUID_CAP_TSC_ADJUST (1u << 12)
+#define CPUID_CAP_MTRR (1u << 13)
+#define CPUID_CAP_MCE (1u << 14) /* machine-check exception and its MSRs */
 
 struct cpuid_host_caps {
 	u64 xcr0; /* bits that a guest may set in XCR0; 0: no XSAVE */
@@ -59,9 +61,6 @@ int cpuid_validate(const struct kvm_cpuid_entry2 *entries, u32 n);
 struct cpuid_table {
 	const struct kvm_cpuid_entry2 *entries;
 	u32 n;
-	u32 max_basic;
-	u32 max_hypervisor;
-	u32 max_extended;
 	bool basic_fallback; /* Intel: a leaf out of range answers as the highest basic leaf */
 	u16 first[3][CPUID_INDEXED]; /* index + 1 of the first entry of a leaf, 0: none */
 };
@@ -88,7 +87,7 @@ void cpuid_answer(const struct cpuid_table *table, u32 eax, u32 ecx,
 unsigned int cpuid_maxphyaddr(const struct cpuid_table *table);
 
 /* True when the entries give the guest this bit. */
-bool cpuid_has(const struct cpuid_table *table, u32 leaf, u32 subleaf, enum cpuid_reg reg,
+bool cpuid_has(const struct cpuid_table *table, u32 leaf, u32 subleaf, unsigned int reg,
 	       unsigned int bit);
 
 /* XCR0 bits that the entries permit (leaf 0xd, subleaf 0, EDX:EAX); x87 alone without the leaf. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Opcodes are rows of the tables below, which follow the opcode maps of SDM vol. 2 appendix A. A row that
- * is all zero is refused: an instruction that is not listed is not ours.
+ * Opcodes are rows of the tables below, which follow the opcode maps of SDM vol. 2 appendix A. A
+ * row that is all zero is refused: an instruction that is not listed is not ours.
  */
 #include <linux/errno.h>
 #include <linux/string.h>
@@ -13,7 +13,7 @@ enum encoding {
 	A_NONE,
 	A_E, /* ModRM.rm: general register or memory */
 	A_G, /* ModRM.reg: general register */
-	A_R, /* ModRM.rm as a general register whatever ModRM.mod says (mov to and from CR and DR) */
+	A_R, /* ModRM.rm: general register whatever ModRM.mod says (mov to and from CR and DR) */
 	A_V, /* ModRM.reg: vector register */
 	A_C, /* ModRM.reg: control register */
 	A_D, /* ModRM.reg: debug register */
@@ -540,8 +540,8 @@ static const struct form *three_byte_form(u8 opcode)
 }
 
 /*
- * SDM 2.3.5. Outside 64-bit mode c4 and c5 are les and lds, unless what follows has ModRM.mod 3, which
- * those two have no use for.
+ * SDM 2.3.5. Outside 64-bit mode c4 and c5 are les and lds, unless what follows has ModRM.mod 3,
+ * which those two have no use for.
  */
 static int read_vex(struct decoder *d, u8 escape, const struct form **form)
 {

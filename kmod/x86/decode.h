@@ -178,7 +178,7 @@ struct x86_insn {
 
 	struct insn_operand dst;
 	struct insn_operand src;
-	u64 imm; /* sign-extended where the instruction does so; a port or vector is zero-extended */
+	u64 imm; /* sign-extended where the instruction does so; ports and vectors are not */
 
 	/* Memory operand; valid when has_mem (string operands use seg and adsize only). */
 	bool has_mem;

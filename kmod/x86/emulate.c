@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One instruction goes through the stages below, each of which may be entered again after a request was
- * answered. Every operand is translated before the first byte moves, so a fault leaves nothing half done.
+ * One instruction goes through the stages below, each of which may be entered again after a request
+ * was answered. Every operand is translated before the first byte moves, so a fault leaves nothing
+ * half done.
  */
 #include <linux/errno.h>
 #include <linux/string.h>
@@ -208,7 +209,8 @@ static int linear_address_32(u64 offset, unsigned int seg, unsigned int size, un
 		return 0;
 	if ((!rights || segment_allows(&segment, access)) && within_limit(&segment, offset, size))
 		return 0;
-	return segment_fault(fault, seg == X86_SEG_SS ? WALK_VECTOR_SS : WALK_VECTOR_GP, protection);
+	return segment_fault(fault, seg == X86_SEG_SS ? WALK_VECTOR_SS : WALK_VECTOR_GP,
+			     protection);
 }
 
 int emulate_linear_address(const struct x86_insn *insn, const struct insn_operand *operand,

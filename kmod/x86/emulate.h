@@ -18,8 +18,8 @@
 
 enum emulate_result {
 	/*
-	 * Done: registers, flags (RF cleared) and RIP are written. The trap that TF asks for and the
-	 * end of an interrupt shadow are the caller's.
+	 * Done: registers, flags (RF cleared) and RIP are written. The trap that TF asks for and
+	 * the end of an interrupt shadow are the caller's.
 	 */
 	EMULATE_DONE,
 	/*

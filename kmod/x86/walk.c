@@ -227,12 +227,12 @@ static bool rights_deny(const struct walk *w)
 	const struct walk_ctx *in = w->in;
 	bool explicit_ac = (in->rflags & RFLAGS_AC) && !(w->access & WALK_IMPLICIT);
 
-	if (user_mode(w)) {
-		if (!w->user)
+	if (user_mode(w) && !w->user)
+		return true;
+	if (!user_mode(w) && w->user) {
+		if ((w->access & WALK_FETCH) && (in->cr4 & CR4_SMEP))
 			return true;
-	} else if (w->user) {
-		if (w->access & WALK_FETCH ? in->cr4 & CR4_SMEP :
-					     (in->cr4 & CR4_SMAP) && !explicit_ac)
+		if (!(w->access & WALK_FETCH) && (in->cr4 & CR4_SMAP) && !explicit_ac)
 			return true;
 	}
 	if ((w->access & WALK_FETCH) && !w->exec)
