@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* PIO and MMIO ranges claimed in the kernel: see iobus.h. */
+#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -159,8 +160,8 @@ static bool iobus_holds(const struct iobus_range *range, u64 addr, int len)
 }
 
 /* The next range below index *i that holds the access and has a handler. */
-static struct iobus_handler *iobus_next(const struct iobus_ranges *ranges, unsigned int *i, u64 addr,
-					int len)
+static struct iobus_handler *iobus_next(const struct iobus_ranges *ranges, unsigned int *i,
+					u64 addr, int len)
 {
 	while (*i) {
 		const struct iobus_range *range = &ranges->range[--*i];

@@ -76,7 +76,8 @@ static bool memslot_region_valid(const struct kvm_userspace_memory_region *regio
 		return false;
 	if (region->userspace_addr + size < region->userspace_addr)
 		return false;
-	return size >> 12 <= VMM_MAX_SLOT_PAGES && region->guest_phys_addr >> 12 <= PGTABLE_MAX_GFN &&
+	return size >> 12 <= VMM_MAX_SLOT_PAGES &&
+	       region->guest_phys_addr >> 12 <= PGTABLE_MAX_GFN &&
 	       (region->guest_phys_addr + size) >> 12 <= PGTABLE_MAX_GFN;
 }
 
@@ -87,8 +88,9 @@ static bool memslot_overlaps(const struct memslots *slots, const struct memslot 
 	for (i = 0; i < slots->nr; i++) {
 		const struct memslot *slot = &slots->slot[i];
 
-		if (slot->id != new->id && slot->base_gfn < new->base_gfn + new->npages &&
-		    new->base_gfn < slot->base_gfn + slot->npages)
+		if (slot->id != new->id && slot->base_gfn <
+						   new->base_gfn + new->npages &&new->base_gfn <
+						   slot->base_gfn + slot->npages)
 			return true;
 	}
 	return false;
@@ -139,7 +141,7 @@ struct memslots *memslots_replace(const struct memslots *slots, const struct mem
 
 		if (old && slot->id == old->id)
 			continue;
-		if (new && new->base_gfn < slot->base_gfn) {
+		if (new &&new->base_gfn < slot->base_gfn) {
 			next->slot[to++] = *new;
 			new = NULL;
 		}

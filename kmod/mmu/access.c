@@ -31,7 +31,8 @@ static void memslot_mark_dirty(const struct memslot *slot, u64 gpa, size_t len)
 
 typedef bool (*guest_copy_fn)(void *data, void __user *user, size_t len);
 
-static int guest_copy(struct mmu *mmu, u64 gpa, void *data, size_t len, guest_copy_fn copy, bool write)
+static int guest_copy(struct mmu *mmu, u64 gpa, void *data, size_t len, guest_copy_fn copy,
+		      bool write)
 {
 	int idx = srcu_read_lock(&mmu->srcu), ret = 0;
 	struct memslots *slots = srcu_dereference(mmu->slots, &mmu->srcu);

@@ -13,8 +13,8 @@
 #define DIRTY_BATCH 256
 
 /* Move bitmap words [first, first + nr) into log and write-protect the pages whose bits were set. */
-static bool dirty_take(struct mmu *mmu, const struct memslot *slot, unsigned long *log, size_t first,
-		       size_t nr)
+static bool dirty_take(struct mmu *mmu, const struct memslot *slot, unsigned long *log,
+		       size_t first, size_t nr)
 {
 	bool writable = false;
 	unsigned long bit;
@@ -24,7 +24,7 @@ static bool dirty_take(struct mmu *mmu, const struct memslot *slot, unsigned lon
 		if (!READ_ONCE(slot->dirty[i]))
 			continue;
 		log[i] = xchg(&slot->dirty[i], 0);
-		for_each_set_bit(bit, &log[i], BITS_PER_LONG) {
+		for_each_set_bit (bit, &log[i], BITS_PER_LONG) {
 			u64 gfn = slot->base_gfn + i * BITS_PER_LONG + bit;
 
 			writable |= pgtable_wrprotect(&mmu->pgtable, gfn, gfn + 1);
@@ -44,7 +44,8 @@ static int dirty_get(struct mmu *mmu, const struct memslot *slot, void __user *t
 		return -ENOMEM;
 	for (first = 0; first < words; first += DIRTY_BATCH) {
 		spin_lock(&mmu->lock);
-		writable |= dirty_take(mmu, slot, log, first, min_t(size_t, DIRTY_BATCH, words - first));
+		writable |= dirty_take(mmu, slot, log, first,
+				       min_t(size_t, DIRTY_BATCH, words - first));
 		spin_unlock(&mmu->lock);
 		cond_resched();
 	}
@@ -70,9 +71,9 @@ int memslot_get_dirty_log(struct mmu *mmu, const struct kvm_dirty_log *log)
 
 	/* Held throughout: the slot and its bitmap stay. */
 	mutex_lock(&mmu->slots_lock);
-	slot = memslot_by_id(rcu_dereference_protected(mmu->slots,
-						       lockdep_is_held(&mmu->slots_lock)),
-			     log->slot);
+	slot = memslot_by_id(
+		rcu_dereference_protected(mmu->slots, lockdep_is_held(&mmu->slots_lock)),
+		log->slot);
 	if (slot && slot->dirty)
 		ret = dirty_get(mmu, slot, log->dirty_bitmap);
 	mutex_unlock(&mmu->slots_lock);

@@ -126,7 +126,8 @@ static enum host_result host_lookup(struct mm_struct *mm, unsigned long hva, boo
 /* Let the host fault the page in. It may sleep for long (swap, userfaultfd). */
 static int host_fault_in(unsigned long hva, bool write)
 {
-	unsigned int flags = FOLL_HWPOISON | COMPAT_FOLL_INTERRUPTIBLE | COMPAT_FOLL_HONOR_NUMA_FAULT;
+	unsigned int flags =
+		FOLL_HWPOISON | COMPAT_FOLL_INTERRUPTIBLE | COMPAT_FOLL_HONOR_NUMA_FAULT;
 	struct page *page;
 	long ret;
 

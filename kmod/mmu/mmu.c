@@ -138,7 +138,8 @@ static void memslot_publish(struct mmu *mmu, struct memslots *next, const struct
 	spin_lock(&mmu->lock);
 	rcu_assign_pointer(mmu->slots, next);
 	smp_store_release(&mmu->inv_seq, mmu->inv_seq + 1);
-	if (old && pgtable_zap(&mmu->pgtable, old->base_gfn, old->base_gfn + old->npages, &detached))
+	if (old &&
+	    pgtable_zap(&mmu->pgtable, old->base_gfn, old->base_gfn + old->npages, &detached))
 		mmu_flush(mmu);
 	spin_unlock(&mmu->lock);
 	mmu_free_detached(mmu, &detached);
@@ -149,7 +150,7 @@ static void memslot_publish(struct mmu *mmu, struct memslots *next, const struct
 /* Give the slot the dirty bitmap that its flags ask for; plan has handed on the one that it has. */
 static int memslot_prepare_dirty(struct memslot *new)
 {
-	if (!(new->flags & KVM_MEM_LOG_DIRTY_PAGES)) {
+	if (!(new->flags &KVM_MEM_LOG_DIRTY_PAGES)) {
 		new->dirty = NULL;
 	} else if (!new->dirty) {
 		new->dirty = kvzalloc(memslot_dirty_bytes(new), GFP_KERNEL_ACCOUNT);

@@ -120,7 +120,8 @@ static int mmu_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm, 
 	return mmu_clear(mmu_of(notifier), start, end, false);
 }
 
-static int mmu_test_young(struct mmu_notifier *notifier, struct mm_struct *mm, unsigned long address)
+static int mmu_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			  unsigned long address)
 {
 	struct mmu *mmu = mmu_of(notifier);
 	bool young;

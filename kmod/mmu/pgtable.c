@@ -33,10 +33,9 @@
  * RAM is write-back whatever the guest's PAT says: a guest that maps its RAM uncached must not meet a
  * line that the host has cached. In NPT the PAT, PCD and PWT bits are 0: host PAT entry 0, write-back.
  */
-#define EPT_FORMAT								\
-	.present = EPT_READ | EPT_WRITE | EPT_EXEC, .read = EPT_READ,		\
-	.write = EPT_WRITE, .exec = EPT_EXEC, .large = EPT_LARGE,		\
-	.leaf = EPT_MEMTYPE_WB | EPT_IGNORE_PAT,				\
+#define EPT_FORMAT                                                                        \
+	.present = EPT_READ | EPT_WRITE | EPT_EXEC, .read = EPT_READ, .write = EPT_WRITE, \
+	.exec = EPT_EXEC, .large = EPT_LARGE, .leaf = EPT_MEMTYPE_WB | EPT_IGNORE_PAT,    \
 	.table = EPT_READ | EPT_WRITE | EPT_EXEC, .max_level = PGTABLE_2M
 
 const struct pgtable_format pgtable_format_ept = {
