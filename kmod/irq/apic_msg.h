@@ -36,7 +36,7 @@ struct apic_msg {
 	bool logical;
 	bool level; /* level triggered */
 	bool wide; /* dest has 32 bits: from an x2APIC's ICR */
-	bool lowest_priority; /* one of the destinations, not all (also MSI with redirection hint) */
+	bool lowest_priority; /* one of the destinations (also MSI with redirection hint) */
 };
 
 /* A message as an MSI write encodes it (SDM vol. 3, 11.11). */

@@ -16,7 +16,7 @@ struct ioapic {
 	u64 base;
 	u64 redir[IOAPIC_PINS]; /* redirection table as the guest reads it */
 	u32 irr; /* pins whose line is high */
-	u32 undelivered; /* high edge pins whose edge was not sent */
+	u32 sent; /* high edge-triggered pins whose edge was delivered */
 	u8 select; /* IOREGSEL */
 	u8 id;
 	u8 sources[IOAPIC_PINS]; /* per pin: a bit for each source that holds it high */

@@ -65,7 +65,7 @@ struct irqchip {
 	 */
 	struct lapic *lapic[IRQCHIP_MAX_VCPUS];
 	unsigned int nr_lapic; /* slots below this may be taken; grows only, release/acquire */
-	bool foreign_ids; /* some xAPIC ID is not what lapic_create() gave: look through all; set only */
+	bool foreign_ids; /* an xAPIC ID may be shared or moved: look through all; set only */
 	const struct irqchip_ops *ops;
 	void *ctx;
 };
@@ -117,7 +117,15 @@ bool irqchip_pio_write(struct irqchip *irqchip, u16 port, u8 size, u32 val);
 bool irqchip_mmio_read(struct irqchip *irqchip, u64 gpa, u8 size, void *data);
 bool irqchip_mmio_write(struct irqchip *irqchip, u64 gpa, u8 size, const void *data);
 
-/* GSI n down and up again from inside irq/ (the PIT's tick): an edge. */
-int irqchip_pulse_irq(struct irqchip *irqchip, u32 gsi, int source_id);
+/* -- other parts of irq/ -- */
+/* EOI of a level-triggered vector, from a local APIC. */
+void irqchip_eoi(struct irqchip *irqchip, u8 vector);
+/* The PIC's output rose: kick the vCPUs that take ExtINT. */
+void irqchip_kick_extint(struct irqchip *irqchip);
+
+static inline u64 irqchip_now(const struct irqchip *irqchip)
+{
+	return irqchip->ops->now_ns(irqchip->ctx);
+}
 
 #endif

@@ -33,7 +33,6 @@ enum lapic_reg {
 	LAPIC_APR = 0x090,
 	LAPIC_PPR = 0x0a0,
 	LAPIC_EOI = 0x0b0,
-	LAPIC_RRD = 0x0c0,
 	LAPIC_LDR = 0x0d0,
 	LAPIC_DFR = 0x0e0,
 	LAPIC_SVR = 0x0f0,
@@ -41,7 +40,6 @@ enum lapic_reg {
 	LAPIC_TMR = 0x180,
 	LAPIC_IRR = 0x200,
 	LAPIC_ESR = 0x280,
-	LAPIC_LVT_CMCI = 0x2f0,
 	LAPIC_ICR = 0x300,
 	LAPIC_ICR_HIGH = 0x310,
 	LAPIC_LVT_TIMER = 0x320,
@@ -127,10 +125,6 @@ void lapic_reset(struct lapic *lapic, bool init);
 int lapic_pending(struct lapic *lapic);
 /* Vector is lapic_pending()'s: IRR -> ISR. Returns it. */
 u8 lapic_ack(struct lapic *lapic, u8 vector);
-/*
- * HLT: would anything of the LAPIC wake the vCPU (interrupts enabled): the same test as
- * lapic_pending() >= 0.
- */
 /*
  * ExtINT from the PIC goes to this vCPU: LINT0 unmasked in ExtINT mode, or no APIC (globally
  * disabled).

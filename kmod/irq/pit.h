@@ -20,23 +20,32 @@ struct irqchip;
  */
 #define PIT_MIN_PERIOD_NS 200000u
 
+/*
+ * Which byte of a count goes over the port next; the first three are also RW1-RW0 of a control
+ * word.
+ */
+enum pit_access { PIT_LOW = 1, PIT_HIGH, PIT_WORD0, PIT_WORD1 };
+
+/* No control word was written since creation (KVM's value in kvm_pit_channel_state). */
+#define PIT_MODE_NONE 0xff
+
 struct pit_channel {
 	u32 count; /* the count register: 1-65536 */
-	u64 load_ns; /* when it was loaded */
-	u64 stop_ns; /* when the gate stopped the counting, while gate is 0 */
+	u64 load_ns; /* when it was loaded, or the gate restarted it */
+	u64 stop_ns; /* when the gate stopped the counting, while gate is false */
 	u16 latched_count;
-	u8 latched_bytes; /* bytes of latched_count still to be read, 0-2 */
+	u8 count_latched; /* enum pit_access of what is left to be read of it, 0: not latched */
 	u8 status;
 	bool status_latched;
+	u8 read_state; /* enum pit_access, as are these two */
+	u8 write_state;
+	u8 access;
 	u8 write_low; /* the low byte, waiting for the high one */
-	bool write_high_next;
-	bool read_high_next;
-	u8 access; /* RW1-RW0: 1 low, 2 high, 3 low then high */
-	u8 mode; /* 0-5 */
+	u8 mode; /* 0-5 or PIT_MODE_NONE */
 	bool bcd;
 	bool gate;
-	bool loaded; /* a count was written since the control word: "null count" is the inverse */
-	bool triggered; /* modes 1 and 5: the gate has risen since */
+	bool loaded; /* a count came after the control word; the inverse of "null count" */
+	bool triggered; /* modes 1 and 5: the gate rose after the control word */
 };
 
 struct pit {
