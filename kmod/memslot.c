@@ -81,16 +81,21 @@ static bool memslot_region_valid(const struct kvm_userspace_memory_region *regio
 	       (region->guest_phys_addr + size) >> 12 <= PGTABLE_MAX_GFN;
 }
 
-static bool memslot_overlaps(const struct memslots *slots, const struct memslot *new)
+static u64 memslot_end(const struct memslot *slot)
+{
+	return slot->base_gfn + slot->npages;
+}
+
+/* Does any other slot have a page in common with this one? */
+static bool memslot_overlaps(const struct memslots *slots, const struct memslot *wanted)
 {
 	unsigned int i;
 
 	for (i = 0; i < slots->nr; i++) {
 		const struct memslot *slot = &slots->slot[i];
 
-		if (slot->id != new->id && slot->base_gfn <
-						   new->base_gfn + new->npages &&new->base_gfn <
-						   slot->base_gfn + slot->npages)
+		if (slot->id != wanted->id && slot->base_gfn < memslot_end(wanted) &&
+		    wanted->base_gfn < memslot_end(slot))
 			return true;
 	}
 	return false;
@@ -128,10 +133,10 @@ int memslot_plan(const struct memslots *slots, const struct kvm_userspace_memory
 	return new->flags != old->flags ? MEMSLOT_FLAGS : MEMSLOT_NOP;
 }
 
-struct memslots *memslots_replace(const struct memslots *slots, const struct memslot *old,
-				  const struct memslot *new)
+struct memslots *memslots_replace(const struct memslots *slots, const struct memslot *drop,
+				  const struct memslot *add)
 {
-	struct memslots *next = memslots_alloc(slots->nr - !!old + !!new);
+	struct memslots *next = memslots_alloc(slots->nr - !!drop + !!add);
 	unsigned int from, to = 0;
 
 	if (!next)
@@ -139,15 +144,15 @@ struct memslots *memslots_replace(const struct memslots *slots, const struct mem
 	for (from = 0; from < slots->nr; from++) {
 		const struct memslot *slot = &slots->slot[from];
 
-		if (old && slot->id == old->id)
+		if (drop && slot->id == drop->id)
 			continue;
-		if (new &&new->base_gfn < slot->base_gfn) {
-			next->slot[to++] = *new;
-			new = NULL;
+		if (add && add->base_gfn < slot->base_gfn) {
+			next->slot[to++] = *add;
+			add = NULL;
 		}
 		next->slot[to++] = *slot;
 	}
-	if (new)
-		next->slot[to] = *new;
+	if (add)
+		next->slot[to] = *add;
 	return next;
 }

@@ -65,8 +65,8 @@ const struct memslot *memslot_by_id(const struct memslots *slots, u32 id);
 int memslot_plan(const struct memslots *slots, const struct kvm_userspace_memory_region *region,
 		 struct memslot *old, struct memslot *new);
 
-/* The array with `old` taken out and `new` put in (either may be NULL), or NULL without memory. */
-struct memslots *memslots_replace(const struct memslots *slots, const struct memslot *old,
-				  const struct memslot *new);
+/* The array with `drop` taken out and `add` put in (either may be NULL), or NULL without memory. */
+struct memslots *memslots_replace(const struct memslots *slots, const struct memslot *drop,
+				  const struct memslot *add);
 
 #endif

@@ -24,7 +24,7 @@ static bool dirty_take(struct mmu *mmu, const struct memslot *slot, unsigned lon
 		if (!READ_ONCE(slot->dirty[i]))
 			continue;
 		log[i] = xchg(&slot->dirty[i], 0);
-		for_each_set_bit (bit, &log[i], BITS_PER_LONG) {
+		for_each_set_bit(bit, &log[i], BITS_PER_LONG) {
 			u64 gfn = slot->base_gfn + i * BITS_PER_LONG + bit;
 
 			writable |= pgtable_wrprotect(&mmu->pgtable, gfn, gfn + 1);
@@ -63,6 +63,7 @@ static int dirty_get(struct mmu *mmu, const struct memslot *slot, void __user *t
 
 int memslot_get_dirty_log(struct mmu *mmu, const struct kvm_dirty_log *log)
 {
+	const struct memslots *slots;
 	const struct memslot *slot;
 	int ret = -ENOENT;
 
@@ -71,9 +72,8 @@ int memslot_get_dirty_log(struct mmu *mmu, const struct kvm_dirty_log *log)
 
 	/* Held throughout: the slot and its bitmap stay. */
 	mutex_lock(&mmu->slots_lock);
-	slot = memslot_by_id(
-		rcu_dereference_protected(mmu->slots, lockdep_is_held(&mmu->slots_lock)),
-		log->slot);
+	slots = rcu_dereference_protected(mmu->slots, lockdep_is_held(&mmu->slots_lock));
+	slot = memslot_by_id(slots, log->slot);
 	if (slot && slot->dirty)
 		ret = dirty_get(mmu, slot, log->dirty_bitmap);
 	mutex_unlock(&mmu->slots_lock);

@@ -221,6 +221,7 @@ static int fault_map(struct mmu *mmu, struct mmu_fault *fault, struct list_head 
 	u64 entry, mask;
 	int ret;
 
+	mmu->stats.faults++;
 	if (fault_stale(mmu, fault)) {
 		mmu->stats.retries++;
 		return 0;

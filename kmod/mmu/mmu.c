@@ -148,13 +148,13 @@ static void memslot_publish(struct mmu *mmu, struct memslots *next, const struct
 }
 
 /* Give the slot the dirty bitmap that its flags ask for; plan has handed on the one that it has. */
-static int memslot_prepare_dirty(struct memslot *new)
+static int memslot_prepare_dirty(struct memslot *slot)
 {
-	if (!(new->flags &KVM_MEM_LOG_DIRTY_PAGES)) {
-		new->dirty = NULL;
-	} else if (!new->dirty) {
-		new->dirty = kvzalloc(memslot_dirty_bytes(new), GFP_KERNEL_ACCOUNT);
-		if (!new->dirty)
+	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES)) {
+		slot->dirty = NULL;
+	} else if (!slot->dirty) {
+		slot->dirty = kvzalloc(memslot_dirty_bytes(slot), GFP_KERNEL_ACCOUNT);
+		if (!slot->dirty)
 			return -ENOMEM;
 	}
 	return 0;

@@ -43,8 +43,7 @@ struct mmu_ops {
 struct mmu_stats {
 	u64 faults; /* faults on memory */
 	u64 retries; /* of these, given up because the host changed the mapping meanwhile */
-	u64 mapped
-		[PGTABLE_LEVELS]; /* leaves installed, by level: [PGTABLE_4K], [PGTABLE_2M], ... */
+	u64 mapped[PGTABLE_LEVELS]; /* leaves installed: [PGTABLE_4K], [PGTABLE_2M], [PGTABLE_1G] */
 	atomic_long_t tables; /* table pages now, the root included */
 	u64 invalidations; /* host invalidations that met guest memory */
 	u64 flushes;
@@ -70,8 +69,8 @@ struct mmu {
 
 	struct mutex slots_lock;
 	struct srcu_struct srcu; /* may serve the VM's iobuses too */
-	struct memslots __rcu
-		*slots; /* written under slots_lock and lock, read under srcu or lock */
+	/* Written under slots_lock and lock, read under srcu or one of the locks. */
+	struct memslots __rcu *slots;
 };
 
 /* The calling process owns the memory (mm is current->mm). fmt is copied. */
