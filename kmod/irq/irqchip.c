@@ -21,7 +21,7 @@ int irqchip_init(struct irqchip *irqchip, const struct irqchip_ops *ops, void *c
 	if (IS_ERR(routing))
 		return PTR_ERR(routing);
 	memset(irqchip, 0, sizeof(*irqchip));
-	spin_lock_init(&irqchip->lock);
+	raw_spin_lock_init(&irqchip->lock);
 	irqchip->ops = ops;
 	irqchip->ctx = ctx;
 	RCU_INIT_POINTER(irqchip->routing, routing);
@@ -58,12 +58,12 @@ static int irqchip_set_pin(struct irqchip *irqchip, const struct irq_route *rout
 	unsigned long flags;
 	int sent;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	if (route->kind == IRQ_ROUTE_PIC)
 		sent = pic_set_irq(irqchip, route->pin, source_id, level);
 	else
 		sent = ioapic_set_irq(irqchip, route->pin, source_id, level);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return sent;
 }
 
@@ -116,9 +116,9 @@ void irqchip_eoi(struct irqchip *irqchip, u8 vector)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	ioapic_eoi(irqchip, vector);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 }
 
 void irqchip_kick_extint(struct irqchip *irqchip)
@@ -139,7 +139,7 @@ int irqchip_get_chip(struct irqchip *irqchip, struct kvm_irqchip *chip)
 	int err = 0;
 
 	memset(&chip->chip, 0, sizeof(chip->chip));
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	switch (chip->chip_id) {
 	case KVM_IRQCHIP_PIC_MASTER:
 	case KVM_IRQCHIP_PIC_SLAVE:
@@ -151,7 +151,7 @@ int irqchip_get_chip(struct irqchip *irqchip, struct kvm_irqchip *chip)
 	default:
 		err = -EINVAL;
 	}
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return err;
 }
 
@@ -160,7 +160,7 @@ int irqchip_set_chip(struct irqchip *irqchip, const struct kvm_irqchip *chip)
 	unsigned long flags;
 	int err = -EINVAL;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	switch (chip->chip_id) {
 	case KVM_IRQCHIP_PIC_MASTER:
 	case KVM_IRQCHIP_PIC_SLAVE:
@@ -170,7 +170,7 @@ int irqchip_set_chip(struct irqchip *irqchip, const struct kvm_irqchip *chip)
 		err = ioapic_set_state(irqchip, &chip->chip.ioapic);
 		break;
 	}
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return err;
 }
 
@@ -210,12 +210,12 @@ bool irqchip_pio_read(struct irqchip *irqchip, u16 port, u8 size, u32 *val)
 	if (!port_find(irqchip, port))
 		return false;
 	*val = 0;
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	for (i = 0; i < min_t(unsigned int, size, sizeof(*val)); i++) {
 		range = port_find(irqchip, port + i);
 		*val |= (u32)(range ? range->read(irqchip, port + i) : 0xff) << (8 * i);
 	}
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return true;
 }
 
@@ -227,13 +227,13 @@ bool irqchip_pio_write(struct irqchip *irqchip, u16 port, u8 size, u32 val)
 
 	if (!port_find(irqchip, port))
 		return false;
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	for (i = 0; i < min_t(unsigned int, size, sizeof(val)); i++) {
 		range = port_find(irqchip, port + i);
 		if (range)
 			range->write(irqchip, port + i, val >> (8 * i));
 	}
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return true;
 }
 
@@ -251,9 +251,9 @@ bool irqchip_mmio_read(struct irqchip *irqchip, u64 gpa, u8 size, void *data)
 
 	if (!ioapic_claims(irqchip, gpa))
 		return false;
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	val = ioapic_mmio_read(irqchip, (gpa & (IOAPIC_MMIO_SIZE - 1)) - offset);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	memcpy(bytes, (u8 *)&val + offset, sizeof(val) - offset);
 	memcpy(data, bytes, min_t(unsigned int, size, sizeof(bytes)));
 	return true;
@@ -267,8 +267,8 @@ bool irqchip_mmio_write(struct irqchip *irqchip, u64 gpa, u8 size, const void *d
 	if (!ioapic_claims(irqchip, gpa))
 		return false;
 	memcpy(&val, data, min_t(unsigned int, size, sizeof(val)));
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	ioapic_mmio_write(irqchip, gpa & (IOAPIC_MMIO_SIZE - 1), size, val);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return true;
 }

@@ -53,7 +53,7 @@ struct irqchip {
 	 * hard-IRQ context. No other lock is taken under it; local APICs are reached by atomic
 	 * operations.
 	 */
-	spinlock_t lock;
+	raw_spinlock_t lock;
 	struct pic pic;
 	struct ioapic ioapic;
 	struct pit pit;

@@ -823,7 +823,7 @@ struct lapic *lapic_create(struct irqchip *irqchip, unsigned int slot, u32 apic_
 		kfree(lapic);
 		return NULL;
 	}
-	spin_lock_init(&lapic->timer_lock);
+	raw_spin_lock_init(&lapic->timer_lock);
 	lapic->irqchip = irqchip;
 	lapic->vcpu = slot;
 	lapic->id = apic_id;

@@ -89,7 +89,7 @@ struct lapic {
 	u8 isr_words; /* bit n: ISR word n is non-zero */
 
 	/* -- timer: under timer_lock, irqsave, a leaf but for irqchip_ops -- */
-	spinlock_t timer_lock;
+	raw_spinlock_t timer_lock;
 	u64 expires_ns; /* U64_MAX: not running */
 	u64 period_ns; /* of the last initial count, before the limit above */
 	u64 tsc_deadline; /* IA32_TSC_DEADLINE: 0 when it is not armed */

@@ -148,7 +148,7 @@ void lapic_timer_expired(struct lapic *lapic)
 	unsigned long flags;
 	u64 now;
 
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	now = now_ns(lapic);
 	if (lapic->expires_ns == U64_MAX)
 		goto out; /* cancelled while on its way */
@@ -159,20 +159,20 @@ void lapic_timer_expired(struct lapic *lapic)
 	else
 		expire_count(lapic, now);
 out:
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }
 
 void lapic_timer_reset(struct lapic *lapic)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	disarm(lapic);
 	lapic->period_ns = 0;
 	lapic_write_reg(lapic, LAPIC_LVT_TIMER, LAPIC_LVT_MASKED);
 	lapic_write_reg(lapic, LAPIC_TIMER_INITIAL, 0);
 	lapic_write_reg(lapic, LAPIC_TIMER_DIVIDE, 0);
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }
 
 void lapic_timer_write_lvt(struct lapic *lapic, u32 val)
@@ -182,7 +182,7 @@ void lapic_timer_write_lvt(struct lapic *lapic, u32 val)
 
 	if (!lapic_timer_mode_legal(val))
 		val &= ~LVT_TIMER_PERIODIC;
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	was_deadline = is_deadline(lapic);
 	lapic_write_reg(lapic, LAPIC_LVT_TIMER, val);
 	/*
@@ -194,20 +194,20 @@ void lapic_timer_write_lvt(struct lapic *lapic, u32 val)
 		lapic->period_ns = 0;
 		lapic_write_reg(lapic, LAPIC_TIMER_INITIAL, 0);
 	}
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }
 
 void lapic_timer_write_initial(struct lapic *lapic, u32 val)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	if (!is_deadline(lapic)) {
 		lapic_write_reg(lapic, LAPIC_TIMER_INITIAL, val);
 		lapic->period_ns = (u64)val * timer_divisor(lapic);
 		start_count(lapic, val, now_ns(lapic));
 	}
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }
 
 void lapic_timer_write_divide(struct lapic *lapic, u32 val)
@@ -216,7 +216,7 @@ void lapic_timer_write_divide(struct lapic *lapic, u32 val)
 	u32 count;
 	u64 now;
 
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	now = now_ns(lapic);
 	count = current_count(lapic, now);
 	lapic_write_reg(lapic, LAPIC_TIMER_DIVIDE, val);
@@ -230,7 +230,7 @@ void lapic_timer_write_divide(struct lapic *lapic, u32 val)
 		if (count)
 			start_count(lapic, count, now);
 	}
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }
 
 u32 lapic_timer_current(struct lapic *lapic)
@@ -238,9 +238,9 @@ u32 lapic_timer_current(struct lapic *lapic)
 	unsigned long flags;
 	u32 count;
 
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	count = current_count(lapic, now_ns(lapic));
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 	return count;
 }
 
@@ -248,7 +248,7 @@ void lapic_timer_restore(struct lapic *lapic, const struct lapic_timer_state *st
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	lapic_write_reg(lapic, LAPIC_LVT_TIMER, state->lvt);
 	lapic_write_reg(lapic, LAPIC_TIMER_INITIAL, state->initial);
 	lapic_write_reg(lapic, LAPIC_TIMER_DIVIDE, state->divide);
@@ -259,7 +259,7 @@ void lapic_timer_restore(struct lapic *lapic, const struct lapic_timer_state *st
 		lapic->tsc_deadline = state->deadline;
 		arm_deadline(lapic, now_ns(lapic));
 	}
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }
 
 u64 lapic_get_tsc_deadline(struct lapic *lapic)
@@ -271,7 +271,7 @@ void lapic_set_tsc_deadline(struct lapic *lapic, u64 val)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	if (is_deadline(lapic)) {
 		lapic->tsc_deadline = val;
 		if (val)
@@ -279,15 +279,15 @@ void lapic_set_tsc_deadline(struct lapic *lapic, u64 val)
 		else
 			disarm(lapic);
 	}
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }
 
 void lapic_tsc_changed(struct lapic *lapic)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&lapic->timer_lock, flags);
+	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	if (is_deadline(lapic) && lapic->tsc_deadline)
 		arm_deadline(lapic, now_ns(lapic));
-	spin_unlock_irqrestore(&lapic->timer_lock, flags);
+	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }

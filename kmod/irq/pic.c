@@ -183,10 +183,10 @@ u8 pic_ack(struct irqchip *irqchip)
 	unsigned long flags;
 	u8 vector;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	vector = pic_chip_inta(&irqchip->pic, &irqchip->pic.chip[0]);
 	pic_update(irqchip);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return vector;
 }
 

@@ -160,7 +160,7 @@ void pit_timer_expired(struct irqchip *irqchip)
 	bool rise;
 	u64 now;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	now = irqchip_now(irqchip);
 	/* Not the one that is armed now: the guest re-armed while this was on its way. */
 	rise = pit->expires_ns <= now;
@@ -168,7 +168,7 @@ void pit_timer_expired(struct irqchip *irqchip)
 		pit_arm(irqchip, now);
 	else if (pit->expires_ns != U64_MAX)
 		irqchip->ops->pit_timer_arm(irqchip->ctx, pit->expires_ns);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 
 	if (!rise)
 		return;
@@ -403,7 +403,7 @@ int pit_create(struct irqchip *irqchip, u32 create_flags)
 
 	if (create_flags & ~KVM_PIT_SPEAKER_DUMMY)
 		return -EINVAL;
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	if (pit->created) {
 		err = -EEXIST;
 	} else {
@@ -411,7 +411,7 @@ int pit_create(struct irqchip *irqchip, u32 create_flags)
 		pit->speaker_port = create_flags & KVM_PIT_SPEAKER_DUMMY;
 		smp_store_release(&pit->created, true);
 	}
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return err;
 }
 
@@ -441,11 +441,11 @@ int pit_get_state(struct irqchip *irqchip, struct kvm_pit_state2 *state)
 	unsigned int i;
 
 	memset(state, 0, sizeof(*state));
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	for (i = 0; i < PIT_CHANNELS; i++)
 		pit_channel_get(&pit->channel[i], &state->channels[i]);
 	state->flags = pit->flags | (pit->speaker_on ? KVM_PIT_FLAGS_SPEAKER_DATA_ON : 0);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return pit->created ? 0 : -ENXIO;
 }
 
@@ -494,7 +494,7 @@ int pit_set_state(struct irqchip *irqchip, const struct kvm_pit_state2 *state)
 		if (!pit_channel_valid(&state->channels[i]))
 			return -EINVAL;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	now = irqchip_now(irqchip);
 	for (i = 0; i < PIT_CHANNELS; i++)
 		pit_channel_set(&pit->channel[i], &state->channels[i], now);
@@ -504,6 +504,6 @@ int pit_set_state(struct irqchip *irqchip, const struct kvm_pit_state2 *state)
 	pit->channel[0].gate = true;
 	pit->channel[0].load_ns = now;
 	pit_arm(irqchip, now);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return 0;
 }

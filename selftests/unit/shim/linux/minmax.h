@@ -19,5 +19,11 @@
 		max_a > max_b ? max_a : max_b;                                                     \
 	})
 #endif
+#ifndef min_t
+#define min_t(type, a, b) min((type)(a), (type)(b))
+#endif
+#ifndef max_t
+#define max_t(type, a, b) max((type)(a), (type)(b))
+#endif
 
 #endif

@@ -23,6 +23,11 @@ static inline void *kzalloc(size_t size, int flags)
 	return calloc(1, size);
 }
 
+static inline void *kcalloc(size_t n, size_t size, int flags)
+{
+	return calloc(n, size);
+}
+
 static inline void kfree(const void *p)
 {
 	free((void *)p);
