@@ -7,6 +7,8 @@
 #define VMM_COMPAT_H
 
 #include <linux/syscore_ops.h>
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
 
 #include "compat-probes.h"
 
@@ -45,5 +47,18 @@
 #else
 #define COMPAT_FOLL_HONOR_NUMA_FAULT 0
 #endif
+
+/* Speculative return stack overflow on CPUs that can be told to train predictors less while guests may run. */
+static inline void compat_srso_reduce(bool on)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	if (!cpu_feature_enabled(X86_FEATURE_SRSO_BP_SPEC_REDUCE))
+		return;
+	if (on)
+		msr_set_bit(MSR_ZEN4_BP_CFG, MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	else
+		msr_clear_bit(MSR_ZEN4_BP_CFG, MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+#endif
+}
 
 #endif
