@@ -16,6 +16,7 @@ struct vmm_caps {
 	bool nrips;		/* the exit tells the instruction's length */
 	bool xsaves;
 	bool invpcid, rdtscp, umip, waitpkg;	/* instruction may be given to guests */
+	bool spec_ctrl;		/* SPEC_CTRL and PRED_CMD may be given to guests */
 	bool pause_loop;	/* PAUSE-loop exiting */
 	bool nx_huge;		/* never map executable huge pages (iTLB multihit) */
 	u8 guest_phys_bits;	/* of a GPA that EPT/NPT can translate */
@@ -59,7 +60,7 @@ struct vmm_backend {
 	void (*reset)(struct vcpu *vcpu, bool init);
 
 	/*
-	 * Enter the guest once. IRQs are off; between the caller's guest_timing_enter_irqoff and _exit_irqoff.
+	 * Enter the guest once. IRQs are off; between the caller's vtime_account_guest_enter() and _exit().
 	 * On return: GPRs in vcpu->regs, vcpu->regs_avail holds the bits of what was read, vcpu->exit is decoded,
 	 * vcpu->requeue is the event whose delivery the exit interrupted (IDT-vectoring, EXITINTINFO), host state is
 	 * whole, NMI and machine check are already handled. A host interrupt stays pending until the caller opens IRQs.

@@ -12,6 +12,9 @@
 
 #include "compat-probes.h"
 
+/* Exported for KVM, declared in no header that modules have. */
+extern unsigned int mxcsr_feature_mask;
+
 #ifdef VMM_HAVE_REGISTER_SYSCORE
 #define COMPAT_SYSCORE(name, on_suspend, on_resume)                                                \
 	int name##_suspend(void *data)                                                             \

@@ -80,8 +80,13 @@ struct vcpu;
 /* Handles vcpu->exit. 1: enter the guest again; 0: run page filled, return to userspace; <0: error for KVM_RUN. */
 int exit_handle(struct vcpu *vcpu);
 
-/* Skip the exiting instruction; also ends an interrupt shadow and raises a pending single-step trap. 1 or error. */
+/* RIP past the exiting instruction, and what the end of an instruction brings. As exit_handle(). */
 int exit_skip_insn(struct vcpu *vcpu);
+/* RIP is past it already: the interrupt shadow ends, single-step traps. As exit_handle(). */
+int exit_insn_done(struct vcpu *vcpu);
+
+/* KVM_EXIT_INTERNAL_ERROR; with the instruction's bytes when they are known. 0. */
+int exit_internal_error(struct vcpu *vcpu, u32 suberror, const u8 *bytes, unsigned int len);
 
 /* Called at the start of KVM_RUN: finishes what userspace was asked to do (PIO in, MMIO read). As exit_handle. */
 int exit_complete_userspace(struct vcpu *vcpu);

@@ -81,9 +81,11 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PIO, VCPU_PENDING_MMIO };
 struct vcpu_pio {
 	u16 port;
 	u8 size;
-	bool in, string;
-	u32 count;	/* of this round */
+	u8 adsize;	/* of a string one: how much of RCX, RSI, RDI counts */
+	bool in, string, rep;
+	u32 count;	/* elements of this round */
 	u64 address;	/* linear, of the first byte in guest memory; string only */
+	u64 rip;	/* of the instruction, while userspace answers */
 };
 
 /* What the CPUID entries give the guest, looked up once in KVM_SET_CPUID2. */

@@ -17,6 +17,7 @@
 struct vm {
 	struct mmu mmu;		  /* EPT/NPT and memory slots; has locks of its own */
 	struct iobus pio, mmio;	  /* what the kernel answers itself, but for the LAPICs */
+	struct iobus_handler irqchip_pio, irqchip_mmio; /* the irqchip's places on them */
 	struct irqchip *irqchip;  /* set once under lock, before the first vCPU; freed with the VM */
 	bool has_pit;		  /* same */
 	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus; never shrinks */

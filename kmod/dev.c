@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define pr_fmt(fmt) "vmm: " fmt
+
+#include <linux/cpumask.h>
+#include <linux/kvm.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
+
+#include "backend.h"
+#include "dev.h"
+#include "stats.h"
+#include "timer.h"
+#include "virt.h"
+#include "vm.h"
+#include "x86/cpuid.h"
+#include "x86/fpu.h"
+#include "x86/msr.h"
+
+const struct vmm_backend *backend __ro_after_init;
+struct vmm_caps vmm_caps __ro_after_init;
+
+/* -- capabilities: only what works entirely -- */
+
+static const struct {
+	u32 cap;
+	int value;
+} extensions[] = {
+	{ KVM_CAP_IRQCHIP, 1 },
+	{ KVM_CAP_HLT, 1 },
+	{ KVM_CAP_USER_MEMORY, 1 },
+	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
+	{ KVM_CAP_EXT_CPUID, 1 },
+	{ KVM_CAP_MP_STATE, 1 },
+	{ KVM_CAP_SYNC_MMU, 1 },
+	{ KVM_CAP_USER_NMI, 1 },
+	{ KVM_CAP_PIT, 1 },
+	{ KVM_CAP_PIT2, 1 },
+	{ KVM_CAP_PIT_STATE2, 1 },
+	{ KVM_CAP_NR_MEMSLOTS, VMM_MAX_SLOTS },
+	{ KVM_CAP_MAX_VCPUS, VMM_MAX_VCPUS },
+	{ KVM_CAP_MAX_VCPU_ID, VMM_MAX_VCPUS },
+	{ KVM_CAP_IRQ_ROUTING, IRQ_ROUTING_MAX },
+	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
+	{ KVM_CAP_SIGNAL_MSI, 1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
+	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
+	{ KVM_CAP_READONLY_MEM, 1 },
+	{ KVM_CAP_VCPU_EVENTS, 1 },
+	{ KVM_CAP_INTR_SHADOW, 1 },
+	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_XSAVE, 1 },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
+	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
+	{ KVM_CAP_GET_MSR_FEATURES, 1 },
+};
+
+long dev_check_extension(unsigned long cap)
+{
+	unsigned int i;
+
+	if (cap == KVM_CAP_NR_VCPUS)
+		return min_t(unsigned int, num_online_cpus(), VMM_MAX_VCPUS);
+	if (cap == KVM_CAP_XCRS)
+		return fpu_allowed_xcr0() ? 1 : 0;
+	for (i = 0; i < ARRAY_SIZE(extensions); i++)
+		if (extensions[i].cap == cap)
+			return extensions[i].value;
+	return 0;
+}
+
+/* -- CPUID -- */
+
+static void host_cpuid(u32 leaf, u32 subleaf, u32 regs[4])
+{
+	cpuid_count(leaf, subleaf, &regs[CPUID_REG_EAX], &regs[CPUID_REG_EBX], &regs[CPUID_REG_ECX],
+		    &regs[CPUID_REG_EDX]);
+}
+
+static void cpuid_caps(struct cpuid_host_caps *caps)
+{
+	caps->xcr0 = fpu_allowed_xcr0();
+	caps->features = CPUID_CAP_NX | CPUID_CAP_GBPAGES | CPUID_CAP_TSC_ADJUST;
+	caps->maxphyaddr = vmm_caps.guest_phys_bits;
+	if (vmm_caps.rdtscp)
+		caps->features |= CPUID_CAP_RDTSCP;
+	if (vmm_caps.invpcid)
+		caps->features |= CPUID_CAP_INVPCID;
+	if (vmm_caps.umip)
+		caps->features |= CPUID_CAP_UMIP;
+	if (vmm_caps.cr4_allowed & X86_CR4_PCIDE)
+		caps->features |= CPUID_CAP_PCID;
+	if (vmm_caps.cr4_allowed & X86_CR4_LA57)
+		caps->features |= CPUID_CAP_LA57;
+	if (vmm_caps.spec_ctrl)
+		caps->features |= CPUID_CAP_SPEC_CTRL;
+}
+
+static long get_supported_cpuid(void __user *arg)
+{
+	struct kvm_cpuid2 __user *user = arg;
+	struct cpuid_host_caps caps = {};
+	struct kvm_cpuid_entry2 *entries;
+	struct kvm_cpuid2 head;
+	long r;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	entries = kvcalloc(CPUID_MAX_ENTRIES, sizeof(*entries), GFP_KERNEL);
+	if (!entries)
+		return -ENOMEM;
+	cpuid_caps(&caps);
+	r = cpuid_supported(entries, min_t(u32, head.nent, CPUID_MAX_ENTRIES), host_cpuid, &caps);
+	if (r < 0)
+		goto out;
+	head.nent = r;
+	r = 0;
+	if (copy_to_user(user, &head, sizeof(head)) ||
+	    copy_to_user(user->entries, entries, head.nent * sizeof(*entries)))
+		r = -EFAULT;
+out:
+	kvfree(entries);
+	return r;
+}
+
+/* -- the device -- */
+
+static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+
+	switch (cmd) {
+	case KVM_GET_API_VERSION:
+		return arg ? -EINVAL : KVM_API_VERSION;
+	case KVM_CREATE_VM:
+		return vm_create_fd(arg);
+	case KVM_CHECK_EXTENSION:
+		return dev_check_extension(arg);
+	case KVM_GET_VCPU_MMAP_SIZE:
+		return arg ? -EINVAL : VCPU_MMAP_PAGES * PAGE_SIZE;
+	case KVM_GET_SUPPORTED_CPUID:
+		return get_supported_cpuid(user);
+	case KVM_GET_MSR_INDEX_LIST:
+		return msr_index_list(user, false);
+	case KVM_GET_MSR_FEATURE_INDEX_LIST:
+		return msr_index_list(user, true);
+	case KVM_GET_MSRS:
+		return msr_feature_ioctl(user);
+	default:
+		return -EINVAL;
+	}
+}
+
+static const struct file_operations dev_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = dev_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "vmm",
+	.mode = 0660,
+	.fops = &dev_fops,
+};
+
+/* -- load and unload -- */
+
+/* The first backend that the silicon has; an answer of -EBUSY or "disabled by firmware" beats "not there". */
+static int __init choose_backend(void)
+{
+	static const struct vmm_backend *const backends[] = { &vmx_backend, &svm_backend };
+	const char *why = "this CPU has neither VT-x nor SVM";
+	unsigned int i;
+	int r, error = -ENODEV;
+
+	for (i = 0; i < ARRAY_SIZE(backends); i++) {
+		const char *reason = NULL;
+
+		r = backends[i]->probe(&reason);
+		if (!r) {
+			backend = backends[i];
+			return 0;
+		}
+		if (reason) {
+			why = reason;
+			error = r;
+		}
+	}
+	pr_err("%s\n", why);
+	return error;
+}
+
+static int __init vmm_init(void)
+{
+	int r;
+
+	r = choose_backend();
+	if (r)
+		return r;
+	fpu_init();
+	timer_init();
+	r = backend->setup(&vmm_caps);
+	if (r)
+		return r;
+	r = virt_init();
+	if (r)
+		goto out_backend;
+	stats_init();
+	r = misc_register(&device);
+	if (r)
+		goto out_stats;
+	pr_info("%s, guests of up to %d vCPUs and %u-bit physical addresses\n", backend->name,
+		VMM_MAX_VCPUS, vmm_caps.guest_phys_bits);
+	return 0;
+out_stats:
+	stats_exit();
+	virt_exit();
+out_backend:
+	backend->teardown();
+	return r;
+}
+
+static void __exit vmm_exit(void)
+{
+	misc_deregister(&device);
+	stats_exit();
+	virt_exit();
+	backend->teardown();
+}
+
+module_init(vmm_init);
+module_exit(vmm_exit);
+MODULE_DESCRIPTION("KVM-compatible hypervisor");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Exceptions, interrupts and NMIs on their way into the guest. */
+#include <asm/processor-flags.h>
+#include <asm/trapnr.h>
+
+#include "backend.h"
+#include "event.h"
+#include "irq/irqchip.h"
+#include "irq/lapic.h"
+#include "vm.h"
+#include "x86/dr.h"
+
+/* How an exception combines with another while it is delivered (SDM vol 3, table 6-5). */
+enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
+
+static enum exception_class class_of(u8 vector)
+{
+	switch (vector) {
+	case X86_TRAP_PF:
+		return PAGE_FAULT;
+	case X86_TRAP_DE:
+	case X86_TRAP_TS:
+	case X86_TRAP_NP:
+	case X86_TRAP_SS:
+	case X86_TRAP_GP:
+		return CONTRIBUTORY;
+	default:
+		return BENIGN;
+	}
+}
+
+static bool makes_double_fault(u8 first, u8 second)
+{
+	enum exception_class a = class_of(first), b = class_of(second);
+
+	return (a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN);
+}
+
+void event_raise(struct vcpu *vcpu, u8 vector, bool has_error, u32 error)
+{
+	struct vmm_event *first = NULL;
+
+	/* The one whose delivery this one interrupts: still waiting, or cut short by the exit. */
+	if (vcpu->exception.valid)
+		first = &vcpu->exception;
+	else if (vcpu->requeue.valid && vcpu->requeue.type == VMM_EVENT_EXCEPTION)
+		first = &vcpu->requeue;
+	if (first && first->vector == X86_TRAP_DF && class_of(vector) != BENIGN) {
+		first->valid = false;
+		vcpu->triple_fault = true;
+		return;
+	}
+	if (first && makes_double_fault(first->vector, vector)) {
+		vector = X86_TRAP_DF;
+		has_error = true;
+		error = 0;
+	}
+	if (first)
+		first->valid = false;
+	/* No error codes in real mode (SDM vol 3, 20.1.4). */
+	if (!(vcpu_cr0(vcpu) & X86_CR0_PE))
+		has_error = false;
+	vcpu->exception = (struct vmm_event){
+		.valid = true,
+		.type = VMM_EVENT_EXCEPTION,
+		.vector = vector,
+		.has_error = has_error,
+		.error = error,
+	};
+}
+
+void event_raise_gp(struct vcpu *vcpu, u32 error)
+{
+	event_raise(vcpu, X86_TRAP_GP, true, error);
+}
+
+void event_raise_ud(struct vcpu *vcpu)
+{
+	event_raise(vcpu, X86_TRAP_UD, false, 0);
+}
+
+void event_raise_pf(struct vcpu *vcpu, u64 cr2, u32 error)
+{
+	vcpu->cr2 = cr2;
+	event_raise(vcpu, X86_TRAP_PF, true, error);
+}
+
+void event_raise_db(struct vcpu *vcpu, u64 dr6_bits)
+{
+	/* B0-B3 are of this trap only; BD, BS and BT add up; RTM is active low (SDM vol 3, 18.2.3). */
+	vcpu->dr6 &= ~DR6_TRAPS;
+	vcpu->dr6 |= DR6_FIXED | dr6_bits;
+	vcpu->dr7 &= ~DR7_GD;
+	backend->set_dr7(vcpu, vcpu->dr7);
+	event_raise(vcpu, X86_TRAP_DB, false, 0);
+}
+
+/* -- external interrupts -- */
+
+/* The vector of the interrupt to take next, or -1; *extint: from the PIC. */
+static int pending_interrupt(struct vcpu *vcpu, bool *extint)
+{
+	struct irqchip *irqchip = vcpu->vm->irqchip;
+
+	*extint = false;
+	if (!vcpu->lapic)
+		return vcpu->user_irq.valid ? vcpu->user_irq.vector : -1;
+	if (unlikely(lapic_accepts_extint(vcpu->lapic)) && pic_pending(irqchip)) {
+		*extint = true;
+		return 0;
+	}
+	return lapic_pending(vcpu->lapic);
+}
+
+static void inject_interrupt(struct vcpu *vcpu, int vector, bool extint)
+{
+	struct vmm_event event = {
+		.valid = true,
+		.type = VMM_EVENT_INTERRUPT,
+	};
+
+	if (!vcpu->lapic) {
+		vcpu->user_irq.valid = false;
+	} else if (extint) {
+		vector = pic_ack(vcpu->vm->irqchip);
+	} else {
+		lapic_ack(vcpu->lapic, vector);
+	}
+	event.vector = vector;
+	backend->inject(vcpu, &event);
+}
+
+/* -- NMI -- */
+
+/* One in the handler and one behind it is all that the CPU can hold (SDM vol 3, 6.7.1). */
+static void collect_nmis(struct vcpu *vcpu)
+{
+	unsigned int limit = backend->get_nmi_masked(vcpu) ? 1 : 2;
+
+	vcpu->nmi_pending += atomic_xchg(&vcpu->nmi_queued, 0);
+	vcpu->nmi_pending = min(vcpu->nmi_pending, limit);
+}
+
+static void inject_nmi(struct vcpu *vcpu)
+{
+	static const struct vmm_event nmi = {
+		.valid = true,
+		.type = VMM_EVENT_NMI,
+		.vector = X86_TRAP_NMI,
+	};
+
+	vcpu->nmi_pending--;
+	backend->inject(vcpu, &nmi);
+}
+
+static void inject_exception(struct vcpu *vcpu)
+{
+	/* Faults set RF in the flags that they push (SDM vol 3, 18.3.1.1); #DB as fault does so by itself. */
+	if (vcpu->exception.vector != X86_TRAP_DB)
+		vcpu_set_reg(vcpu, VMM_REG_RFLAGS, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
+	backend->inject(vcpu, &vcpu->exception);
+	vcpu->exception.valid = false;
+}
+
+/* By priority: what was under way, exceptions, NMI, interrupts (SDM vol 3, table 6-2). One per entry. */
+void event_deliver(struct vcpu *vcpu)
+{
+	bool injected = true, extint;
+	int vector;
+
+	if (atomic_read(&vcpu->nmi_queued))
+		collect_nmis(vcpu);
+	if (unlikely(vcpu->requeue.valid)) {
+		backend->inject(vcpu, &vcpu->requeue);
+		vcpu->requeue.valid = false;
+	} else if (vcpu->exception.valid) {
+		inject_exception(vcpu);
+	} else if (vcpu->nmi_pending && backend->nmi_allowed(vcpu)) {
+		inject_nmi(vcpu);
+	} else {
+		injected = false;
+	}
+	vector = pending_interrupt(vcpu, &extint);
+	if (vector >= 0 && !injected && backend->irq_allowed(vcpu)) {
+		inject_interrupt(vcpu, vector, extint);
+		vector = pending_interrupt(vcpu, &extint);
+	}
+	backend->set_windows(vcpu,
+			     vector >= 0 || (!vcpu->lapic &&
+					     READ_ONCE(vcpu->run->request_interrupt_window)),
+			     vcpu->nmi_pending > 0);
+}
+
+bool event_pending_wakeup(struct vcpu *vcpu)
+{
+	bool extint;
+
+	if (vcpu->requeue.valid || vcpu->exception.valid || vcpu->nmi_pending ||
+	    atomic_read(&vcpu->nmi_queued))
+		return true;
+	return pending_interrupt(vcpu, &extint) >= 0 && backend->irq_allowed(vcpu);
+}

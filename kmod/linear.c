@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/mm.h>
+#include <asm/processor-flags.h>
+
+#include "backend.h"
+#include "event.h"
+#include "linear.h"
+#include "state.h"
+#include "vm.h"
+
+static int read_gpa(void *ctx, u64 gpa, void *buf, unsigned int len)
+{
+	struct vcpu *vcpu = ctx;
+
+	return guest_read(&vcpu->vm->mmu, gpa, buf, len);
+}
+
+static int cmpxchg_gpa(void *ctx, u64 gpa, u64 old, u64 new, unsigned int len)
+{
+	struct vcpu *vcpu = ctx;
+	int r = guest_cmpxchg(&vcpu->vm->mmu, gpa, &old, new, len);
+
+	return r > 0 ? -EAGAIN : r;
+}
+
+int linear_translate(struct vcpu *vcpu, u64 gva, unsigned int access, u64 *gpa,
+		     struct walk_fault *fault)
+{
+	struct walk_ctx walk = {
+		.cr0 = vcpu_cr0(vcpu),
+		.cr3 = vcpu_cr3(vcpu),
+		.cr4 = vcpu_cr4(vcpu),
+		.efer = vcpu->efer,
+		.rflags = vcpu_rflags(vcpu),
+		.cpl = backend->get_cpl(vcpu),
+		.maxphyaddr = vcpu->has.maxphyaddr,
+		.gbpages = vcpu->has.gbpages,
+		.read_gpa = read_gpa,
+		.cmpxchg_gpa = access & WALK_IMPLICIT ? NULL : cmpxchg_gpa,
+		.ctx = vcpu,
+	};
+
+	return walk_gva(&walk, gva, access, gpa, fault);
+}
+
+static unsigned int to_page_end(u64 address, unsigned int len)
+{
+	return min_t(u64, len, PAGE_SIZE - offset_in_page(address));
+}
+
+int linear_read(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigned int access,
+		struct walk_fault *fault)
+{
+	while (len) {
+		unsigned int n = to_page_end(gva, len);
+		u64 gpa;
+		int r = linear_translate(vcpu, gva, access, &gpa, fault);
+
+		if (!r)
+			r = guest_read(&vcpu->vm->mmu, gpa, buf, n);
+		if (r)
+			return r;
+		gva += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int linear_write(struct vcpu *vcpu, u64 gva, const void *buf, unsigned int len,
+		 struct walk_fault *fault)
+{
+	while (len) {
+		unsigned int n = to_page_end(gva, len);
+		u64 gpa;
+		int r = linear_translate(vcpu, gva, WALK_WRITE, &gpa, fault);
+
+		if (!r)
+			r = guest_write(&vcpu->vm->mmu, gpa, buf, n);
+		if (r)
+			return r;
+		gva += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+void linear_raise(struct vcpu *vcpu, const struct walk_fault *fault)
+{
+	if (fault->vector == WALK_VECTOR_PF)
+		event_raise_pf(vcpu, fault->cr2, fault->error_code);
+	else
+		event_raise(vcpu, fault->vector, fault->has_error_code, fault->error_code);
+}
+
+/* Where RIP points, and how to read what is there. */
+static u64 code_address(struct vcpu *vcpu, enum decode_mode *mode)
+{
+	u64 rip = vcpu_rip(vcpu);
+	struct kvm_segment cs;
+
+	backend->get_segment(vcpu, VMM_SEG_CS, &cs);
+	if (vcpu->efer & EFER_LMA && cs.l) {
+		*mode = DECODE_64;
+		return rip;
+	}
+	*mode = cs.db && vcpu_cr0(vcpu) & X86_CR0_PE ? DECODE_32 : DECODE_16;
+	return (u32)(cs.base + rip);
+}
+
+/*
+ * First what lies in RIP's page, which the CPU has just fetched from, and the next page only when the instruction
+ * reaches into it: reading ahead could fault where the guest does not.
+ */
+int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN],
+		 unsigned int *len)
+{
+	enum decode_mode mode;
+	u64 address = code_address(vcpu, &mode);
+	struct walk_fault fault;
+	int r;
+
+	*len = 0;
+	for (;;) {
+		unsigned int n = to_page_end(address + *len, INSN_MAX_LEN - *len);
+
+		r = linear_read(vcpu, address + *len, bytes + *len, n, WALK_FETCH, &fault);
+		if (r > 0)
+			linear_raise(vcpu, &fault);
+		if (r)
+			return r;
+		*len += n;
+		r = decode_insn(insn, bytes, *len, mode);
+		if (r != -ENODATA || *len == INSN_MAX_LEN)
+			return r;
+	}
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "backend.h"
+#include "exit.h"
+#include "irq/lapic.h"
+#include "linear.h"
+#include "mmio.h"
+#include "vm.h"
+#include "x86/fpu.h"
+
+/* Iterations of a rep instruction before the guest's interrupts get a chance. */
+#define REPEAT_BURST 64
+
+/* -- the vCPU as the emulator sees it -- */
+
+static u64 op_read_reg(void *ctx, unsigned int n)
+{
+	return vcpu_reg(ctx, n);
+}
+
+static void op_write_reg(void *ctx, unsigned int n, u64 value)
+{
+	vcpu_set_reg(ctx, n, value);
+}
+
+static u64 op_get_rip(void *ctx)
+{
+	return vcpu_rip(ctx);
+}
+
+static void op_set_rip(void *ctx, u64 rip)
+{
+	vcpu_set_reg(ctx, VMM_REG_RIP, rip);
+}
+
+static u64 op_get_rflags(void *ctx)
+{
+	return vcpu_rflags(ctx);
+}
+
+static void op_set_rflags(void *ctx, u64 rflags)
+{
+	vcpu_set_reg(ctx, VMM_REG_RFLAGS, rflags);
+}
+
+static u64 op_get_cr(void *ctx, unsigned int n)
+{
+	return n == 0 ? vcpu_cr0(ctx) : vcpu_cr4(ctx);
+}
+
+static void op_get_seg(void *ctx, unsigned int seg, struct kvm_segment *out)
+{
+	backend->get_segment(ctx, seg, out);
+}
+
+static void op_read_vec(void *ctx, unsigned int n, void *buf, unsigned int len)
+{
+	fpu_read_vec(ctx, n, buf, len);
+}
+
+static void op_write_vec(void *ctx, unsigned int n, const void *buf, unsigned int len, bool clear)
+{
+	fpu_write_vec(ctx, n, buf, len, clear);
+}
+
+static int op_translate(void *ctx, u64 gva, unsigned int access, u64 *gpa,
+			struct walk_fault *fault)
+{
+	struct vcpu *vcpu = ctx;
+
+	/* The hardware has just walked to this page. */
+	if (vcpu->mmio_gva_valid && !((gva ^ vcpu->mmio_gva) & PAGE_MASK)) {
+		*gpa = (vcpu->mmio_gpa & PAGE_MASK) | offset_in_page(gva);
+		return 0;
+	}
+	return linear_translate(vcpu, gva, access, gpa, fault);
+}
+
+/* The LAPIC page lies over everything, then memory, then the kernel's devices, and userspace gets the rest. */
+static int op_mem_read(void *ctx, u64 gpa, void *buf, unsigned int len)
+{
+	struct vcpu *vcpu = ctx;
+	u64 value;
+
+	if (vcpu->lapic && lapic_claims(vcpu->lapic, gpa)) {
+		value = lapic_mmio_read(vcpu->lapic, offset_in_page(gpa), len);
+		memcpy(buf, &value, len);
+		return EMULATE_RAM;
+	}
+	if (!guest_read(&vcpu->vm->mmu, gpa, buf, len))
+		return EMULATE_RAM;
+	return iobus_read(&vcpu->vm->mmio, gpa, len, buf) ? EMULATE_MMIO : EMULATE_RAM;
+}
+
+static int op_mem_write(void *ctx, u64 gpa, const void *buf, unsigned int len)
+{
+	struct vcpu *vcpu = ctx;
+	u64 value = 0;
+
+	if (vcpu->lapic && lapic_claims(vcpu->lapic, gpa)) {
+		memcpy(&value, buf, len);
+		lapic_mmio_write(vcpu->lapic, offset_in_page(gpa), len, value);
+		return EMULATE_RAM;
+	}
+	if (!guest_write(&vcpu->vm->mmu, gpa, buf, len))
+		return EMULATE_RAM;
+	return iobus_write(&vcpu->vm->mmio, gpa, len, buf) ? EMULATE_MMIO : EMULATE_RAM;
+}
+
+const struct emulate_ops mmio_emulate_ops = {
+	.read_reg = op_read_reg,
+	.write_reg = op_write_reg,
+	.get_rip = op_get_rip,
+	.set_rip = op_set_rip,
+	.get_rflags = op_get_rflags,
+	.set_rflags = op_set_rflags,
+	.get_cr = op_get_cr,
+	.get_seg = op_get_seg,
+	.read_vec = op_read_vec,
+	.write_vec = op_write_vec,
+	.translate = op_translate,
+	.mem_read = op_mem_read,
+	.mem_write = op_mem_write,
+};
+
+/* -- the exit -- */
+
+static int ask_userspace(struct vcpu *vcpu, bool write)
+{
+	const struct emulator *em = &vcpu->emulator;
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = em->gpa;
+	run->mmio.len = em->size;
+	run->mmio.is_write = write;
+	if (write)
+		memcpy(run->mmio.data, em->data, em->size);
+	vcpu->pending = VCPU_PENDING_MMIO;
+	return 0;
+}
+
+/* Steps until the instruction is done or userspace has to answer. */
+static int drive(struct vcpu *vcpu)
+{
+	struct emulator *em = &vcpu->emulator;
+	unsigned int burst = 0;
+
+	for (;;) {
+		switch (emulate_step(em)) {
+		case EMULATE_DONE:
+			return exit_insn_done(vcpu);
+		case EMULATE_REPEAT:
+			if (++burst == REPEAT_BURST || need_resched() || signal_pending(current)) {
+				emulate_cancel(em);
+				return 1;
+			}
+			break;
+		case EMULATE_READ:
+			return ask_userspace(vcpu, false);
+		case EMULATE_WRITE:
+			return ask_userspace(vcpu, true);
+		case EMULATE_FAULT:
+			linear_raise(vcpu, &em->fault);
+			return 1;
+		case EMULATE_UNHANDLED:
+			return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+		}
+	}
+}
+
+int mmio_exit(struct vcpu *vcpu)
+{
+	u8 bytes[INSN_MAX_LEN];
+	struct x86_insn insn;
+	unsigned int len;
+	int r;
+
+	/* A stack, descriptor table or page table in device memory: hardware would carry on, we say so. */
+	if (vcpu->requeue.valid)
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL, 0);
+	r = linear_fetch(vcpu, &insn, bytes, &len);
+	if (r > 0)
+		return 1;
+	if (r < 0 || !decode_is_memory(&insn) || vcpu->exit.memory.walk)
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, len);
+	vcpu->mmio_gpa = vcpu->exit.memory.gpa;
+	vcpu->mmio_gva = vcpu->exit.memory.gva;
+	vcpu->mmio_gva_valid = vcpu->exit.memory.gva_valid;
+	emulate_start(&vcpu->emulator, &insn, &mmio_emulate_ops, vcpu);
+	return drive(vcpu);
+}
+
+int mmio_complete(struct vcpu *vcpu)
+{
+	struct emulator *em = &vcpu->emulator;
+	struct kvm_run *run = vcpu->run;
+
+	if (!emulate_pending(em))
+		return 1;
+	if (!run->mmio.is_write)
+		memcpy(em->data, run->mmio.data, em->size);
+	return drive(vcpu);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/mm.h>
+#include <asm/processor-flags.h>
+
+#include "backend.h"
+#include "dev.h"
+#include "exit.h"
+#include "linear.h"
+#include "mmio.h"
+#include "pio.h"
+#include "vm.h"
+
+static void *data_page(struct vcpu *vcpu)
+{
+	return (void *)vcpu->run + VCPU_PIO_PAGE * PAGE_SIZE;
+}
+
+/* The data is in, or goes to, the data page, which userspace shares. */
+static int ask_userspace(struct vcpu *vcpu)
+{
+	const struct vcpu_pio *pio = &vcpu->pio;
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = pio->in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = pio->size;
+	run->io.port = pio->port;
+	run->io.count = pio->count;
+	run->io.data_offset = VCPU_PIO_PAGE * PAGE_SIZE;
+	vcpu->pio.rip = vcpu_rip(vcpu);
+	vcpu->pending = VCPU_PENDING_PIO;
+	return 0;
+}
+
+/* -- IN, OUT -- */
+
+static void set_rax(struct vcpu *vcpu, u64 value, u8 size)
+{
+	u64 mask = size == 4 ? ~0ull : (1ull << (8 * size)) - 1;
+
+	vcpu->regs[VMM_REG_RAX] = (vcpu->regs[VMM_REG_RAX] & ~mask) | value;
+}
+
+static int simple(struct vcpu *vcpu)
+{
+	const struct vcpu_pio *pio = &vcpu->pio;
+	struct iobus *bus = &vcpu->vm->pio;
+	u64 value = 0;
+
+	if (pio->in) {
+		if (iobus_read(bus, pio->port, pio->size, &value))
+			return ask_userspace(vcpu);
+		set_rax(vcpu, value, pio->size);
+	} else if (iobus_write(bus, pio->port, pio->size, &vcpu->regs[VMM_REG_RAX])) {
+		memcpy(data_page(vcpu), &vcpu->regs[VMM_REG_RAX], pio->size);
+		return ask_userspace(vcpu);
+	}
+	return exit_skip_insn(vcpu);
+}
+
+/* -- INS, OUTS: rounds of as many elements as lie in one page -- */
+
+static u64 mask_of(u8 adsize)
+{
+	return adsize == 8 ? ~0ull : (1ull << (8 * adsize)) - 1;
+}
+
+/* The part of a register that the address size names; a 32-bit result clears the upper half. */
+static void add_to_reg(struct vcpu *vcpu, unsigned int reg, s64 delta, u8 adsize)
+{
+	u64 old = vcpu_reg(vcpu, reg), mask = mask_of(adsize), new = (old + delta) & mask;
+
+	vcpu_set_reg(vcpu, reg, adsize == 2 ? (old & ~mask) | new : new);
+}
+
+/* A round is done: move the registers on, and leave the instruction when the count is used up. */
+static int advance(struct vcpu *vcpu)
+{
+	const struct vcpu_pio *pio = &vcpu->pio;
+	s64 step = (s64)pio->count * pio->size;
+
+	if (vcpu_rflags(vcpu) & X86_EFLAGS_DF)
+		step = -step;
+	add_to_reg(vcpu, pio->in ? VMM_REG_RDI : VMM_REG_RSI, step, pio->adsize);
+	if (pio->rep) {
+		add_to_reg(vcpu, VMM_REG_RCX, -(s64)pio->count, pio->adsize);
+		if (vcpu_reg(vcpu, VMM_REG_RCX) & mask_of(pio->adsize))
+			return 1;
+	}
+	return exit_skip_insn(vcpu);
+}
+
+/* Backwards, one at a time; forwards, to the end of the page, but never less than one. */
+static u32 round_size(struct vcpu *vcpu, u64 left)
+{
+	const struct vcpu_pio *pio = &vcpu->pio;
+	u32 room = (PAGE_SIZE - offset_in_page(pio->address)) / pio->size;
+
+	if (vcpu_rflags(vcpu) & X86_EFLAGS_DF)
+		return 1;
+	return clamp_t(u64, left, 1, max(room, 1u));
+}
+
+/* The kernel's devices take element by element; the first one tells whose port it is. */
+static int round_in_kernel(struct vcpu *vcpu)
+{
+	const struct vcpu_pio *pio = &vcpu->pio;
+	struct iobus *bus = &vcpu->vm->pio;
+	void *data = data_page(vcpu);
+	u32 i;
+	int r;
+
+	for (i = 0; i < pio->count; i++, data += pio->size) {
+		r = pio->in ? iobus_read(bus, pio->port, pio->size, data) :
+			      iobus_write(bus, pio->port, pio->size, data);
+		if (r)
+			return i ? 0 : r;
+	}
+	return 0;
+}
+
+static int finish_round(struct vcpu *vcpu)
+{
+	struct vcpu_pio *pio = &vcpu->pio;
+	struct walk_fault fault;
+	int r = 0;
+
+	if (pio->in)
+		r = linear_write(vcpu, pio->address, data_page(vcpu), pio->count * pio->size,
+				 &fault);
+	if (r > 0) {
+		linear_raise(vcpu, &fault);
+		return 1;
+	}
+	if (r < 0)
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+	return advance(vcpu);
+}
+
+static int string(struct vcpu *vcpu)
+{
+	const struct insn_operand *memory;
+	struct vcpu_pio *pio = &vcpu->pio;
+	u8 bytes[INSN_MAX_LEN];
+	struct walk_fault fault;
+	struct x86_insn insn;
+	unsigned int len;
+	u64 left = 1, gpa;
+	int r;
+
+	r = linear_fetch(vcpu, &insn, bytes, &len);
+	if (r > 0)
+		return 1;
+	if (r < 0 || (insn.op != INSN_INS && insn.op != INSN_OUTS))
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, len);
+	vcpu->exit.insn_len = insn.len;
+	pio->in = insn.op == INSN_INS;
+	pio->rep = insn.rep != INSN_NO_REP;
+	pio->adsize = insn.adsize;
+	if (pio->rep)
+		left = vcpu_reg(vcpu, VMM_REG_RCX) & mask_of(insn.adsize);
+	if (!left)
+		return exit_skip_insn(vcpu);
+	memory = pio->in ? &insn.dst : &insn.src;
+	r = emulate_linear_address(&insn, memory, pio->size, pio->in ? WALK_WRITE : WALK_READ,
+				   &mmio_emulate_ops, vcpu, &pio->address, &fault);
+	if (r)
+		goto fault;
+	pio->count = round_size(vcpu, left);
+	/* A fault must come before the device is touched. */
+	if (pio->in)
+		r = linear_translate(vcpu, pio->address, WALK_WRITE, &gpa, &fault);
+	else
+		r = linear_read(vcpu, pio->address, data_page(vcpu), pio->count * pio->size,
+				WALK_READ, &fault);
+	if (r)
+		goto fault;
+	if (round_in_kernel(vcpu))
+		return ask_userspace(vcpu);
+	return finish_round(vcpu);
+fault:
+	if (r < 0)
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, len);
+	linear_raise(vcpu, &fault);
+	return 1;
+}
+
+int pio_exit(struct vcpu *vcpu)
+{
+	vcpu->pio = (struct vcpu_pio){
+		.port = vcpu->exit.pio.port,
+		.size = vcpu->exit.pio.size,
+		.in = vcpu->exit.pio.in,
+		.string = vcpu->exit.pio.string,
+		.count = 1,
+	};
+	/* Not known from the exit alone on every CPU, so the length is taken where it is at hand. */
+	return vcpu->pio.string ? string(vcpu) : simple(vcpu);
+}
+
+int pio_complete(struct vcpu *vcpu)
+{
+	const struct vcpu_pio *pio = &vcpu->pio;
+	u64 value = 0;
+
+	/* Userspace moved the vCPU elsewhere: the instruction is not ours to finish. */
+	if (vcpu_rip(vcpu) != pio->rip)
+		return 1;
+	if (pio->string)
+		return finish_round(vcpu);
+	if (pio->in) {
+		memcpy(&value, data_page(vcpu), pio->size);
+		set_rax(vcpu, value, pio->size);
+	}
+	return exit_skip_insn(vcpu);
+}

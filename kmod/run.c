@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* KVM_RUN: enter, exit, pending work, return to userspace. */
+#include <linux/hw_breakpoint.h>
+#include <linux/sched/signal.h>
+#include <linux/smp.h>
+#include <linux/thread_info.h>
+#include <linux/vtime.h>
+#include <asm/debugreg.h>
+#include <asm/fpu/api.h>
+
+#include "backend.h"
+#include "exit.h"
+#include "irq/lapic.h"
+#include "state.h"
+#include "vm.h"
+#include "virt.h"
+#include "x86/dr.h"
+#include "x86/fpu.h"
+
+/* What must be done on the way back to userspace or to the scheduler before a guest may run. */
+static bool thread_work_pending(void)
+{
+	return READ_ONCE(current_thread_info()->flags) &
+	       (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
+}
+
+/* IRQs off. Host breakpoints hit host addresses only while DR7 holds the host's value: off first, back last. */
+static void load_guest_breakpoints(struct vcpu *vcpu)
+{
+	set_debugreg(0, 7);
+	set_debugreg(vcpu->dr[0], 0);
+	set_debugreg(vcpu->dr[1], 1);
+	set_debugreg(vcpu->dr[2], 2);
+	set_debugreg(vcpu->dr[3], 3);
+}
+
+static void restore_host_breakpoints(bool guest_loaded)
+{
+	if (hw_breakpoint_active())
+		hw_breakpoint_restore();
+	else if (guest_loaded)
+		/* Nothing of the host's to put back, and nothing of the guest's to leave. */
+		set_debugreg(0, 7);
+}
+
+/* The guest runs here, once. IRQs off before and after. */
+static void enter_guest(struct vcpu *vcpu)
+{
+	bool breakpoints = vcpu->dr7 & DR7_ENABLED;
+
+	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
+		switch_fpu_return();
+	if (unlikely(breakpoints))
+		load_guest_breakpoints(vcpu);
+	if (vcpu->swap_xcr0)
+		fpu_enter_xcr0(vcpu);
+	vtime_account_guest_enter();
+
+	backend->run(vcpu);
+
+	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
+	if (vcpu->swap_xcr0)
+		fpu_leave_xcr0(vcpu);
+	/* An exit zeroes DR7 (SDM vol 3, 28.5.1); SVM swaps it, but not DR0-3. */
+	if (unlikely(breakpoints || hw_breakpoint_active()))
+		restore_host_breakpoints(breakpoints);
+	/*
+	 * The host interrupt that ended the guest's run is taken here, while the time still counts as the
+	 * guest's: a tick that arrives now belongs to it.
+	 */
+	if (vcpu->exit.kind == VMM_EXIT_RESUME) {
+		local_irq_enable();
+		local_irq_disable();
+	}
+	vtime_account_guest_exit();
+}
+
+/* 1: entered and exited, vcpu->exit says why. 0: something has to be done first. Preemptible before and after. */
+static int try_enter(struct vcpu *vcpu)
+{
+	int entered = 0;
+
+	preempt_disable();
+	local_irq_disable();
+	WRITE_ONCE(vcpu->mode, VCPU_IN_GUEST);
+	/* Pairs with vcpu_kick() and vm_flush_tlb(): they see IN_GUEST, or what they did is seen below. */
+	smp_mb();
+	if (unlikely(READ_ONCE(vcpu->requests) || thread_work_pending() || !virt_enabled_here() ||
+		     (vcpu->lapic && lapic_has_events(vcpu->lapic)))) {
+		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
+		goto out;
+	}
+	event_deliver(vcpu);
+	enter_guest(vcpu);
+	entered = 1;
+out:
+	local_irq_enable();
+	preempt_enable();
+	return entered;
+}
+
+static int exit_to_user(struct vcpu *vcpu, u32 reason)
+{
+	vcpu->run->exit_reason = reason;
+	return 0;
+}
+
+/* 1: go on; 0 and less: leave KVM_RUN. */
+static int take_requests(struct vcpu *vcpu)
+{
+	if (test_bit(VCPU_REQ_DEAD, &vcpu->requests))
+		return -EIO;
+	if (test_and_clear_bit(VCPU_REQ_TLB_FLUSH, &vcpu->requests)) {
+		preempt_disable();
+		if (vcpu->cpu >= 0)
+			backend->flush_tlb(vcpu);
+		else /* moving: flush where it lands */
+			vcpu_request(vcpu, VCPU_REQ_TLB_FLUSH);
+		preempt_enable();
+	}
+	return 1;
+}
+
+/* INIT and SIPI (SDM vol 3, 9.4.1): a SIPI counts only in wait-for-SIPI. */
+static void take_apic_events(struct vcpu *vcpu)
+{
+	u8 vector = 0;
+	u32 events = lapic_take_events(vcpu->lapic, &vector);
+
+	if (events & LAPIC_EVENT_NMI)
+		atomic_inc(&vcpu->nmi_queued);
+	if (events & LAPIC_EVENT_INIT) {
+		vcpu_reset(vcpu, true);
+		vcpu->mp_state = vcpu->lapic->bsp ? KVM_MP_STATE_RUNNABLE :
+						    KVM_MP_STATE_INIT_RECEIVED;
+	}
+	if (events & LAPIC_EVENT_SIPI && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
+		state_start_at(vcpu, vector);
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	}
+}
+
+/* Would schedule() be wrong now? Anything that ends the wait. */
+static bool wait_is_over(struct vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->requests) & BIT(VCPU_REQ_DEAD) || signal_pending(current))
+		return true;
+	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
+		return true;
+	return vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu);
+}
+
+/* HLT, or an AP that waits for its SIPI. */
+static void wait(struct vcpu *vcpu)
+{
+	prepare_to_rcuwait(&vcpu->wait);
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (wait_is_over(vcpu))
+			break;
+		schedule();
+	}
+	finish_rcuwait(&vcpu->wait);
+}
+
+/* The guest cannot run yet. 1 when it can go on; else leave KVM_RUN. */
+static int wait_until_runnable(struct vcpu *vcpu)
+{
+	u32 before = vcpu->mp_state;
+
+	wait(vcpu);
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu))
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
+		take_apic_events(vcpu);
+	/* An AP that was started returns once, as KVM does, so that userspace may look at it. */
+	if (before == KVM_MP_STATE_UNINITIALIZED && vcpu->mp_state != before)
+		return -EAGAIN;
+	return 1;
+}
+
+/* Signals, the scheduler, and what the kernel does before a return to userspace. 1: go on. */
+static int do_pending_work(struct vcpu *vcpu)
+{
+	if (signal_pending(current)) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		return -EINTR;
+	}
+	if (need_resched())
+		schedule();
+	if (test_thread_flag(TIF_NOTIFY_RESUME)) {
+		/* Task work runs only on a real return to userspace. */
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		return -EINTR;
+	}
+	if (unlikely(!virt_enabled_here())) {
+		if (virt_stopped())
+			return -EIO;
+		/* This CPU is going offline: let the scheduler take us elsewhere. */
+		schedule_timeout_uninterruptible(1);
+	}
+	return 1;
+}
+
+/* Userspace without in-kernel irqchip asked to be told when an interrupt can be taken. */
+static bool irq_window_wanted(struct vcpu *vcpu)
+{
+	return !vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window) &&
+	       !vcpu->user_irq.valid && !vcpu->requeue.valid && !vcpu->exception.valid &&
+	       backend->irq_allowed(vcpu);
+}
+
+/* What has to happen before the guest may be entered. 1: nothing more. */
+static int prepare(struct vcpu *vcpu)
+{
+	int r;
+
+	if (unlikely(vcpu->requests)) {
+		r = take_requests(vcpu);
+		if (r <= 0)
+			return r;
+	}
+	if (unlikely(vcpu->lapic && lapic_has_events(vcpu->lapic)))
+		take_apic_events(vcpu);
+	if (unlikely(vcpu->triple_fault)) {
+		vcpu->triple_fault = false;
+		return exit_to_user(vcpu, KVM_EXIT_SHUTDOWN);
+	}
+	if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
+		r = wait_until_runnable(vcpu);
+		if (r <= 0)
+			return r;
+	}
+	if (unlikely(thread_work_pending() || vcpu->cpu < 0)) {
+		r = do_pending_work(vcpu);
+		if (r <= 0)
+			return r;
+	}
+	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE ? 1 : 2;
+}
+
+static int run_loop(struct vcpu *vcpu)
+{
+	int r;
+
+	for (;;) {
+		r = prepare(vcpu);
+		if (r <= 0)
+			return r;
+		if (r == 2 || !try_enter(vcpu))
+			continue;
+		vcpu->exits[vcpu->exit.kind]++;
+		r = exit_handle(vcpu);
+		if (r <= 0)
+			return r;
+		if (irq_window_wanted(vcpu))
+			return exit_to_user(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+	}
+}
+
+/* The fields of struct kvm_run that every return fills (api.rst, 5). */
+static void fill_run_page(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->if_flag = !!(vcpu_rflags(vcpu) & X86_EFLAGS_IF);
+	run->flags = 0;
+	run->cr8 = state_get_cr8(vcpu);
+	run->apic_base = vcpu->lapic ? lapic_get_base(vcpu->lapic) : vcpu->apic_base;
+	run->ready_for_interrupt_injection = vcpu->lapic ? 1 :
+		!vcpu->user_irq.valid && !vcpu->requeue.valid && !vcpu->exception.valid &&
+			backend->irq_allowed(vcpu);
+}
+
+static int run_with_fpu(struct vcpu *vcpu)
+{
+	int r;
+
+	fpu_enter(vcpu);
+	r = exit_complete_userspace(vcpu);
+	if (r > 0 && READ_ONCE(vcpu->run->immediate_exit)) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		r = -EINTR;
+	}
+	if (r > 0)
+		r = run_loop(vcpu);
+	fpu_leave(vcpu);
+	return r;
+}
+
+int vcpu_run(struct vcpu *vcpu)
+{
+	sigset_t saved;
+	int r = 0;
+
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+	if (!vcpu->lapic)
+		r = state_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8));
+	if (!r)
+		r = run_with_fpu(vcpu);
+	fill_run_page(vcpu);
+	if (vcpu->sigset_active) {
+		sigprocmask(SIG_SETMASK, &saved, NULL);
+		sigemptyset(&current->real_blocked);
+	}
+	return r;
+}

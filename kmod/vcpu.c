@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+
+#include "backend.h"
+#include "compat.h"
+#include "dev.h"
+#include "ioctl.h"
+#include "irq/lapic.h"
+#include "state.h"
+#include "stats.h"
+#include "timer.h"
+#include "virt.h"
+#include "vm.h"
+#include "x86/dr.h"
+#include "x86/fpu.h"
+#include "x86/msr.h"
+
+/* -- placing on a CPU -- */
+
+/* A CPU on its way out of hotplug runs no guests: stay unloaded until the scheduler moves this thread. */
+static void vcpu_place(struct vcpu *vcpu, int cpu)
+{
+	if (likely(virt_enabled_here())) {
+		backend->load(vcpu, cpu);
+		WRITE_ONCE(vcpu->cpu, cpu);
+	}
+}
+
+static void vcpu_displace(struct vcpu *vcpu)
+{
+	if (likely(vcpu->cpu >= 0)) {
+		backend->put(vcpu);
+		WRITE_ONCE(vcpu->cpu, -1);
+	}
+}
+
+static void vcpu_sched_in(struct preempt_notifier *notifier, int cpu)
+{
+	vcpu_place(container_of(notifier, struct vcpu, preempt_notifier), cpu);
+}
+
+static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
+{
+	vcpu_displace(container_of(notifier, struct vcpu, preempt_notifier));
+}
+
+static struct preempt_ops vcpu_preempt_ops = {
+	.sched_in = vcpu_sched_in,
+	.sched_out = vcpu_sched_out,
+};
+
+int vcpu_load(struct vcpu *vcpu)
+{
+	for (;;) {
+		preempt_disable();
+		vcpu_place(vcpu, smp_processor_id());
+		if (likely(vcpu->cpu >= 0)) {
+			preempt_notifier_register(&vcpu->preempt_notifier);
+			preempt_enable();
+			return 0;
+		}
+		preempt_enable();
+		if (virt_stopped())
+			return -EIO;
+		schedule_timeout_uninterruptible(1);
+	}
+}
+
+void vcpu_put(struct vcpu *vcpu)
+{
+	preempt_disable();
+	preempt_notifier_unregister(&vcpu->preempt_notifier);
+	vcpu_displace(vcpu);
+	preempt_enable();
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+	int cpu;
+
+	/* Orders the caller's news before our look at mode; pairs with the barrier in vcpu_enter(). */
+	smp_mb();
+	rcuwait_wake_up(&vcpu->wait);
+	if (READ_ONCE(vcpu->mode) != VCPU_IN_GUEST)
+		return;
+	preempt_disable();
+	cpu = READ_ONCE(vcpu->cpu);
+	if (cpu >= 0 && cpu != smp_processor_id() && cpu_online(cpu))
+		smp_send_reschedule(cpu);
+	preempt_enable();
+}
+
+/* -- ioctls that are more than state -- */
+
+static long run(void *object, unsigned long arg)
+{
+	return arg ? -EINVAL : vcpu_run(object);
+}
+
+static long interrupt(void *object, void *data)
+{
+	const struct kvm_interrupt *irq = data;
+	struct vcpu *vcpu = object;
+
+	if (irq->irq > 255)
+		return -EINVAL;
+	if (vcpu->lapic)
+		return -ENXIO;
+	if (vcpu->user_irq.valid)
+		return -EEXIST;
+	vcpu->user_irq = (struct vmm_event){
+		.valid = true,
+		.type = VMM_EVENT_INTERRUPT,
+		.vector = irq->irq,
+	};
+	return 0;
+}
+
+static long nmi(void *object, unsigned long arg)
+{
+	struct vcpu *vcpu = object;
+
+	atomic_inc(&vcpu->nmi_queued);
+	vcpu_kick(vcpu);
+	return 0;
+}
+
+static long set_signal_mask(void *object, unsigned long arg)
+{
+	struct kvm_signal_mask __user *user = (void __user *)arg;
+	struct vcpu *vcpu = object;
+	struct kvm_signal_mask head;
+	sigset_t set;
+
+	vcpu->sigset_active = false;
+	if (!arg)
+		return 0;
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.len != sizeof(set))
+		return -EINVAL;
+	if (copy_from_user(&set, user->sigset, sizeof(set)))
+		return -EFAULT;
+	sigdelsetmask(&set, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	vcpu->sigset = set;
+	vcpu->sigset_active = true;
+	return 0;
+}
+
+static long set_cpuid2(void *object, unsigned long arg)
+{
+	struct kvm_cpuid2 __user *user = (void __user *)arg;
+	struct kvm_cpuid_entry2 *entries = NULL;
+	struct kvm_cpuid2 head;
+	long r;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nent > CPUID_MAX_ENTRIES)
+		return -E2BIG;
+	if (head.nent) {
+		entries = vmemdup_user(user->entries, head.nent * sizeof(*entries));
+		if (IS_ERR(entries))
+			return PTR_ERR(entries);
+	}
+	r = state_set_cpuid(object, entries, head.nent);
+	if (r)
+		kvfree(entries);
+	return r;
+}
+
+static long get_cpuid2(void *object, unsigned long arg)
+{
+	struct kvm_cpuid2 __user *user = (void __user *)arg;
+	struct vcpu *vcpu = object;
+	struct kvm_cpuid2 head;
+	u32 nr = vcpu->cpuid.n;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nent < nr)
+		return -E2BIG;
+	if (nr && copy_to_user(user->entries, vcpu->cpuid_entries, nr * sizeof(*user->entries)))
+		return -EFAULT;
+	return put_user(nr, &user->nent);
+}
+
+static long get_msrs(void *object, unsigned long arg)
+{
+	return msr_ioctl(object, (void __user *)arg, false);
+}
+
+static long set_msrs(void *object, unsigned long arg)
+{
+	return msr_ioctl(object, (void __user *)arg, true);
+}
+
+static long get_lapic(void *object, void *data)
+{
+	struct vcpu *vcpu = object;
+
+	if (!vcpu->lapic)
+		return -EINVAL;
+	lapic_get_state(vcpu->lapic, data);
+	return 0;
+}
+
+static long set_lapic(void *object, void *data)
+{
+	struct vcpu *vcpu = object;
+
+	return vcpu->lapic ? lapic_set_state(vcpu->lapic, data) : -EINVAL;
+}
+
+static long get_tsc_khz(void *object, unsigned long arg)
+{
+	return tsc_khz;
+}
+
+/* No TSC scaling: only what the host has. */
+static long set_tsc_khz(void *object, unsigned long arg)
+{
+	return !arg || arg == tsc_khz ? 0 : -EINVAL;
+}
+
+static const struct ioctl_row vcpu_ioctls[] = {
+	{ .cmd = KVM_RUN, .load = true, .raw = run },
+	{ .cmd = KVM_INTERRUPT, .fixed = interrupt },
+	{ .cmd = KVM_NMI, .raw = nmi },
+	{ .cmd = KVM_SET_SIGNAL_MASK, .raw = set_signal_mask },
+	{ .cmd = KVM_GET_REGS, .load = true, .fixed = state_get_regs },
+	{ .cmd = KVM_SET_REGS, .load = true, .fixed = state_set_regs },
+	{ .cmd = KVM_GET_SREGS, .load = true, .fixed = state_get_sregs },
+	{ .cmd = KVM_SET_SREGS, .load = true, .fixed = state_set_sregs },
+	{ .cmd = KVM_GET_MSRS, .load = true, .raw = get_msrs },
+	{ .cmd = KVM_SET_MSRS, .load = true, .raw = set_msrs },
+	{ .cmd = KVM_GET_FPU, .fixed = fpu_get },
+	{ .cmd = KVM_SET_FPU, .fixed = fpu_set },
+	{ .cmd = KVM_GET_XSAVE, .fixed = fpu_get_xsave },
+	{ .cmd = KVM_SET_XSAVE, .fixed = fpu_set_xsave },
+	{ .cmd = KVM_GET_XCRS, .load = true, .fixed = fpu_get_xcrs },
+	{ .cmd = KVM_SET_XCRS, .load = true, .fixed = fpu_set_xcrs },
+	{ .cmd = KVM_GET_DEBUGREGS, .fixed = state_get_debugregs },
+	{ .cmd = KVM_SET_DEBUGREGS, .load = true, .fixed = state_set_debugregs },
+	{ .cmd = KVM_GET_VCPU_EVENTS, .load = true, .fixed = state_get_events },
+	{ .cmd = KVM_SET_VCPU_EVENTS, .load = true, .fixed = state_set_events },
+	{ .cmd = KVM_GET_MP_STATE, .load = true, .fixed = state_get_mp_state },
+	{ .cmd = KVM_SET_MP_STATE, .load = true, .fixed = state_set_mp_state },
+	{ .cmd = KVM_GET_LAPIC, .fixed = get_lapic },
+	{ .cmd = KVM_SET_LAPIC, .fixed = set_lapic },
+	{ .cmd = KVM_SET_CPUID2, .load = true, .raw = set_cpuid2 },
+	{ .cmd = KVM_GET_CPUID2, .raw = get_cpuid2 },
+	{ .cmd = KVM_TRANSLATE, .load = true, .fixed = state_translate },
+	{ .cmd = KVM_GET_TSC_KHZ, .raw = get_tsc_khz },
+	{ .cmd = KVM_SET_TSC_KHZ, .raw = set_tsc_khz },
+};
+
+static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vcpu *vcpu = file->private_data;
+	const struct ioctl_row *row;
+	long r;
+
+	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->dead))
+		return -EIO;
+	row = ioctl_find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
+	if (!row)
+		return -EINVAL;
+	/* Others may want to send one to a vCPU that runs: it needs nothing of the vCPU's thread. */
+	if (row->cmd == KVM_NMI)
+		return ioctl_call(row, vcpu, arg);
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	if (row->load) {
+		r = vcpu_load(vcpu);
+		if (r)
+			goto out;
+		r = ioctl_call(row, vcpu, arg);
+		vcpu_put(vcpu);
+	} else {
+		r = ioctl_call(row, vcpu, arg);
+	}
+out:
+	mutex_unlock(&vcpu->mutex);
+	return r;
+}
+
+/* -- the shared pages: struct kvm_run, then port data -- */
+
+static vm_fault_t vcpu_fault(struct vm_fault *vmf)
+{
+	struct vcpu *vcpu = vmf->vma->vm_file->private_data;
+
+	if (vmf->pgoff >= VCPU_MMAP_PAGES)
+		return VM_FAULT_SIGBUS;
+	vmf->page = virt_to_page((void *)vcpu->run + vmf->pgoff * PAGE_SIZE);
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct vcpu_vm_ops = {
+	.fault = vcpu_fault,
+};
+
+static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	if (vma->vm_pgoff + vma_pages(vma) > VCPU_MMAP_PAGES)
+		return -EINVAL;
+	vma->vm_ops = &vcpu_vm_ops;
+	return 0;
+}
+
+static int vcpu_release(struct inode *inode, struct file *file)
+{
+	struct vcpu *vcpu = file->private_data;
+
+	vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations vcpu_fops = {
+	.owner = THIS_MODULE,
+	.release = vcpu_release,
+	.unlocked_ioctl = vcpu_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = vcpu_mmap,
+	.llseek = noop_llseek,
+};
+
+/* -- lifetime -- */
+
+void vcpu_reset(struct vcpu *vcpu, bool init)
+{
+	memset(vcpu->regs, 0, sizeof(vcpu->regs));
+	vcpu->regs_avail = 0;
+	vcpu->regs_dirty = 0;
+	vcpu->requeue.valid = false;
+	vcpu->exception.valid = false;
+	vcpu->user_irq.valid = false;
+	vcpu->nmi_pending = 0;
+	vcpu->triple_fault = false;
+	vcpu->cr2 = 0;
+	vcpu->cr8 = 0;
+	vcpu->efer = 0;
+	memset(vcpu->dr, 0, sizeof(vcpu->dr));
+	vcpu->dr6 = DR6_FIXED;
+	vcpu->dr7 = DR7_FIXED;
+	if (!init) {
+		vcpu->xcr0 = XFEATURE_MASK_FP;
+		msr_reset(vcpu);
+	}
+	backend->reset(vcpu, init);
+	backend->set_dr7(vcpu, vcpu->dr7);
+	if (vcpu->lapic)
+		lapic_reset(vcpu->lapic, init);
+	/* Family, model and stepping, where CPUID tells them (SDM vol 3, table 10-1). */
+	vcpu_set_reg(vcpu, VMM_REG_RDX, state_reset_rdx(vcpu));
+	fpu_update_xcr0(vcpu);
+}
+
+static struct vcpu *vcpu_create(struct vm *vm, u32 id)
+{
+	bool bsp = id == vm->boot_vcpu;
+	struct vcpu *vcpu;
+	int r = -ENOMEM;
+
+	vcpu = kvzalloc(backend->vcpu_size, GFP_KERNEL_ACCOUNT);
+	if (!vcpu)
+		return ERR_PTR(-ENOMEM);
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->index = vm->nr_vcpus;
+	vcpu->cpu = -1;
+	mutex_init(&vcpu->mutex);
+	rcuwait_init(&vcpu->wait);
+	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
+	timer_init_lapic(vcpu);
+	vcpu->mp_state = bsp || !vm->irqchip ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
+	vcpu->apic_base = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (bsp ? LAPIC_BASE_BSP : 0);
+	vcpu->run = alloc_pages_exact(VCPU_MMAP_PAGES * PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!vcpu->run)
+		goto out_free;
+	r = fpu_create(vcpu);
+	if (r)
+		goto out_run;
+	/* Seen by nobody before nr_vcpus covers it, but for the LAPIC's callbacks. */
+	vm->vcpus[vcpu->index] = vcpu;
+	if (vm->irqchip) {
+		r = -ENOMEM;
+		vcpu->lapic = lapic_create(vm->irqchip, vcpu->index, id, bsp);
+		if (!vcpu->lapic)
+			goto out_fpu;
+	}
+	r = backend->vcpu_create(vcpu);
+	if (r)
+		goto out_lapic;
+	state_set_cpuid(vcpu, NULL, 0);
+	r = vcpu_load(vcpu);
+	if (r)
+		goto out_backend;
+	vcpu_reset(vcpu, false);
+	timer_set_guest_tsc(vcpu, 0);
+	vcpu_put(vcpu);
+	stats_vcpu_created();
+	return vcpu;
+out_backend:
+	backend->vcpu_destroy(vcpu);
+out_lapic:
+	if (vcpu->lapic)
+		lapic_destroy(vcpu->lapic);
+out_fpu:
+	fpu_destroy(vcpu);
+out_run:
+	free_pages_exact(vcpu->run, VCPU_MMAP_PAGES * PAGE_SIZE);
+out_free:
+	kvfree(vcpu);
+	return ERR_PTR(r);
+}
+
+void vcpu_free(struct vcpu *vcpu)
+{
+	backend->vcpu_destroy(vcpu);
+	if (vcpu->lapic)
+		lapic_destroy(vcpu->lapic);
+	fpu_destroy(vcpu);
+	free_pages_exact(vcpu->run, VCPU_MMAP_PAGES * PAGE_SIZE);
+	kvfree(vcpu->cpuid_entries);
+	kvfree(vcpu);
+	stats_vcpu_destroyed();
+}
+
+static int check_new_id(struct vm *vm, u32 id)
+{
+	unsigned int i;
+
+	if (id >= VMM_MAX_VCPUS || vm->nr_vcpus == VMM_MAX_VCPUS)
+		return -EINVAL;
+	for (i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i]->id == id)
+			return -EEXIST;
+	return 0;
+}
+
+int vcpu_create_fd(struct vm *vm, u32 id)
+{
+	struct vcpu *vcpu;
+	struct file *file;
+	int r, fd;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	mutex_lock(&vm->lock);
+	r = check_new_id(vm, id);
+	if (r)
+		goto out;
+	vcpu = vcpu_create(vm, id);
+	r = PTR_ERR_OR_ZERO(vcpu);
+	if (r)
+		goto out;
+	/* From here on the vCPU belongs to the file, and the file holds the VM. */
+	file = anon_inode_getfile("vmm-vcpu", &vcpu_fops, vcpu, O_RDWR);
+	if (IS_ERR(file)) {
+		r = PTR_ERR(file);
+		timer_cancel_lapic(vcpu);
+		vcpu_free(vcpu);
+		goto out;
+	}
+	vm_get(vm);
+	smp_store_release(&vm->nr_vcpus, vm->nr_vcpus + 1);
+	if (vcpu->lapic)
+		lapic_publish(vcpu->lapic);
+	mutex_unlock(&vm->lock);
+	fd_install(fd, file);
+	return fd;
+out:
+	mutex_unlock(&vm->lock);
+	put_unused_fd(fd);
+	return r;
+}
