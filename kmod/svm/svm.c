@@ -54,7 +54,7 @@ static int svm_probe(const char **why)
 	return 0;
 }
 
-/* CR4 bits that VMRUN accepts are those that the CPU has (15.5.1). */
+/* CR4 bits that VMRUN accepts are those that the CPU has (15.5.1). Not PKE: PKRU is not switched. */
 static u64 cr4_allowed(void)
 {
 	static const struct {
@@ -77,7 +77,6 @@ static u64 cr4_allowed(void)
 		{ X86_FEATURE_XSAVE, X86_CR4_OSXSAVE },
 		{ X86_FEATURE_SMEP, X86_CR4_SMEP },
 		{ X86_FEATURE_SMAP, X86_CR4_SMAP },
-		{ X86_FEATURE_PKU, X86_CR4_PKE },
 	};
 	u64 bits = X86_CR4_PCE;
 	unsigned int i;
