@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154
 # The initramfs of a test host: a base that is made once per kernel (busybox, init, KVM's modules), and a
-# payload that is made for each run (what the command needs). The kernel unpacks one after the other.
+# payload that is made for each run (what the command needs).
 
 pack() { (cd "$1" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0); }
 
-kvm_modules=(virt/lib/irqbypass.ko arch/x86/kvm/kvm.ko)
-case $host in
-svm) kvm_modules+=(arch/x86/kvm/kvm-amd.ko) ;;
-vmx) kvm_modules+=(arch/x86/kvm/kvm-intel.ko) ;;
-esac
+kvm_modules=
+if [ -n "$kvm" ]; then
+  case $host in
+  svm) kvm_modules=$(printf '/modules/%s.ko\n' irqbypass kvm kvm-amd) ;;
+  vmx) kvm_modules=$(printf '/modules/%s.ko\n' irqbypass kvm kvm-intel) ;;
+  esac
+fi
 
 make_base() {
   local out=$1 newest tree
@@ -32,7 +34,9 @@ make_base() {
   echo "export PS1='\\h:\\w# '; hostname testhost" >"$tree/etc/profile"
   local m
   for m in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd arch/x86/kvm/kvm-intel; do
-    [ ! -e "$krel_dir/modules/kernel/$m.ko" ] || cp "$krel_dir/modules/kernel/$m.ko" "$tree/modules/"
+    # Without its signature, whose check takes an emulated CPU seconds.
+    [ ! -e "$krel_dir/modules/kernel/$m.ko" ] ||
+      strip --strip-debug -o "$tree/modules/${m##*/}.ko" "$krel_dir/modules/kernel/$m.ko"
   done
   pack "$tree" >"$out.$$"
   mv "$out.$$" "$out"
@@ -70,12 +74,7 @@ make_payload() {
     done <"$run/executables"
   done
   printf '%s\0' "$@" >"$tree/testhost/argv"
-  : >"$tree/testhost/modules"
-  if [ -n "$kvm" ]; then
-    for c in "${kvm_modules[@]}"; do
-      [ ! -e "$krel_dir/modules/kernel/$c" ] || echo "/modules/${c##*/}" >>"$tree/testhost/modules"
-    done
-  fi
+  echo "$payload_modules" >"$tree/testhost/modules"
   if [ -n "$vmm" ]; then
     mkdir -p "$tree/modules"
     cp "$module" "$tree/modules/vmm.ko"

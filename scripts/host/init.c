@@ -3,7 +3,10 @@
  * Process 1 of a test host: prepares the machine, runs one command, reports what it says and how it ends.
  *
  * What to do is in files under /testhost, see scripts/testhost: argv (NUL-separated), modules (one file
- * name a line, in order of loading), flags (words: "tty", "rmmod").
+ * name a line, in order of loading), flags (words: "tty", "rmmod"), environment, winsize.
+ *
+ * With testhost.payload=ADDRESS,SIZE on the kernel's command line they come later: the machine stops at a
+ * magic breakpoint, its state is saved, and every restored copy finds an archive in that memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -145,11 +148,78 @@ static void mount_all(void)
 		trouble("/dev links: %s", strerror(errno));
 }
 
+/*
+ * The kernel gave us its console. Nothing is to be read from it, and a restored Bochs makes its serial line receive
+ * zeros for ever, an interrupt each: a line that nobody has open is not listened to.
+ */
+static void leave_console(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
 /* An emulated CPU is slow and shares its core with others: generous, but every lockup still ends in a report. */
 static void watch_for_lockups(void)
 {
 	write_file("/proc/sys/kernel/watchdog_thresh", "40");
 	write_file("/proc/sys/kernel/hung_task_timeout_secs", "90");
+}
+
+static void make_parents(char *path)
+{
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+}
+
+static bool extract_entry(char *path, unsigned int mode, const char *data, size_t size)
+{
+	int fd;
+	bool ok;
+
+	make_parents(path);
+	if (S_ISDIR(mode))
+		return !mkdir(path, mode & 07777) || errno == EEXIST;
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode & 07777);
+	if (fd < 0)
+		return false;
+	ok = write(fd, data, size) == (ssize_t)size;
+	close(fd);
+	return ok;
+}
+
+/* The "newc" format of cpio: 13 fields of 8 hexadecimal digits after the magic; name and data padded to 4. */
+static bool extract(const char *archive, size_t size)
+{
+	enum { HEADER = 110, MODE = 14, FILESIZE = 54, NAMESIZE = 94 };
+	size_t at = 0;
+
+	while (size - at >= HEADER && !memcmp(archive + at, "070701", 6)) {
+		unsigned int mode, file_size, name_size;
+		char path[512];
+
+		if (sscanf(archive + at + MODE, "%8x", &mode) != 1 ||
+		    sscanf(archive + at + FILESIZE, "%8x", &file_size) != 1 ||
+		    sscanf(archive + at + NAMESIZE, "%8x", &name_size) != 1)
+			return false;
+		snprintf(path, sizeof(path), "/%s", archive + at + HEADER);
+		if (!strcmp(path, "/TRAILER!!!"))
+			return true;
+		at = (at + HEADER + name_size + 3) & ~3ul;
+		if (!extract_entry(path, mode, archive + at, file_size)) {
+			trouble("cannot write %s: %s", path, strerror(errno));
+			return false;
+		}
+		at = (at + file_size + 3) & ~3ul;
+	}
+	return false;
 }
 
 static bool load_module(const char *path)
@@ -177,6 +247,35 @@ static bool load_modules(void)
 		ok = load_module(m) && ok;
 	free(list);
 	return ok;
+}
+
+static bool wait_for_payload(void)
+{
+	char *arguments = read_file("/proc/cmdline", NULL), *area;
+	unsigned long address, size;
+	const struct payload_header *header;
+	int fd;
+
+	area = arguments ? strstr(arguments, "testhost.payload=") : NULL;
+	if (!area || sscanf(area, "testhost.payload=%lx,%lx", &address, &size) != 2)
+		return true;
+	fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
+	header = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, address);
+	if (fd < 0 || header == MAP_FAILED) {
+		trouble("/dev/mem: %s", strerror(errno));
+		return false;
+	}
+	/* What the payload will need of Debian's modules is the same for all: load it once, before the state is saved. */
+	if (!load_modules())
+		return false;
+	unlink("/testhost/modules");
+	wire_send(WIRE_READY, NULL, 0);
+	asm volatile("xchg %%bx, %%bx" ::: "memory");
+	if (header->magic != PAYLOAD_MAGIC || header->size > size - PAYLOAD_OFFSET) {
+		trouble("no payload in the memory of the restored machine");
+		return false;
+	}
+	return extract((const char *)header + PAYLOAD_OFFSET, header->size);
 }
 
 static bool flag(const char *name)
@@ -452,18 +551,20 @@ int main(void)
 {
 	struct host h = { -1, -1, -1, -1, -1, -1, -1, 0 };
 	struct sched_param first = { .sched_priority = 1 };
-	char **argv, status[16] = "125";
+	char **argv = NULL, status[16] = "125";
 
 	if (getpid() != 1 || ioperm(WIRE_PORT, 1, 1))
 		return 1;
 	mount_all();
+	leave_console();
 	watch_for_lockups();
 	h.kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	h.tick = open_tick();
 	h.child = open_child_signal();
 	h.line = open_line();
-	argv = read_argv();
-	if (!load_modules() || !argv) {
+	if (wait_for_payload())
+		argv = read_argv();
+	if (!argv || !load_modules()) {
 		forward_kmsg(h.kmsg);
 		wire_send(WIRE_EXIT, "125", 3);
 		power_off();

@@ -9,6 +9,8 @@
  * DIR/tty becomes a link to the terminal that the emulator is to use as second serial line. The emulator's
  * standard output is the wire.
  *
+ * With --save the emulator is to end by itself, after init was ready for its payload.
+ *
  * Exit status: the command's, or 124 timeout, 125 the host is in trouble, 126 the host fell silent.
  */
 #define _GNU_SOURCE
@@ -59,12 +61,15 @@ static struct {
 	int silence;		/* seconds without a sign of life; 0: any */
 	bool input;		/* the terminal belongs to the host */
 	bool report_times;
+	bool save;
+	const char *expect;	/* a kernel message that is known and meant for the emulator, not for us */
 } option = { .timeout = 300, .boot_timeout = 120, .silence = 60 };
 
 static struct {
 	pid_t emulator;
 	int wire, line, signals, console, kmsg;
 	double begin, started, heard, knocked;
+	bool ready;		/* WIRE_READY was seen */
 	bool ended;		/* WIRE_EXIT was seen */
 	int status;
 	bool trouble;
@@ -73,7 +78,7 @@ static struct {
 	bool raw;
 } host = { .line = -1, .console = -1 };
 
-static regex_t trouble_regex;
+static regex_t trouble_regex, expected_regex;
 
 static double now(void)
 {
@@ -139,6 +144,8 @@ static void compile_troubles(void)
 		used += snprintf(pattern + used, sizeof(pattern) - used, "%s(%s)", i ? "|" : "", troubles[i]);
 	if (used >= sizeof(pattern) || regcomp(&trouble_regex, pattern, REG_EXTENDED | REG_NOSUB))
 		die("the list of kernel troubles does not compile");
+	if (option.expect && regcomp(&expected_regex, option.expect, REG_EXTENDED | REG_NOSUB))
+		die("--expect: not a regular expression");
 }
 
 /* After the time stamp, "[    1.234567] " or "[    1.234567][   T12] ". */
@@ -157,10 +164,14 @@ static const char *message_of(const char *line)
 
 static void scan_line(const char *line)
 {
-	if (host.trouble || regexec(&trouble_regex, message_of(line), 0, NULL, 0))
+	const char *message = message_of(line);
+
+	if (host.trouble || regexec(&trouble_regex, message, 0, NULL, 0))
+		return;
+	if (option.expect && !regexec(&expected_regex, message, 0, NULL, 0))
 		return;
 	host.trouble = true;
-	snprintf(host.trouble_line, sizeof(host.trouble_line), "%.255s", message_of(line));
+	snprintf(host.trouble_line, sizeof(host.trouble_line), "%.255s", message);
 }
 
 /* Lines may come in pieces: keep what has no end yet. */
@@ -234,6 +245,8 @@ static void frame(enum wire_type type, const char *data, size_t size)
 		host.ended = true;
 		break;
 	case WIRE_READY:
+		host.ready = true;
+		break;
 	case WIRE_BEAT:
 		break;
 	}
@@ -417,6 +430,11 @@ static int read_wire(void)
 	unsigned char data[16384];
 	ssize_t n = read(host.wire, data, sizeof(data));
 
+	if (n <= 0 && option.save && host.ready) {
+		siginfo_t end;
+
+		return waitid(P_PID, host.emulator, &end, WEXITED | WNOWAIT) || end.si_status ? EXIT_TROUBLE : 0;
+	}
 	if (n <= 0) {
 		if (!host.trouble)
 			say("the emulator ended before the command did");
@@ -460,6 +478,7 @@ static char **parse(int argc, char **argv)
 	static const struct option names[] = {
 		{ "dir", 1, NULL, 'd' },     { "timeout", 1, NULL, 't' }, { "boot-timeout", 1, NULL, 'b' },
 		{ "silence", 1, NULL, 's' }, { "input", 0, NULL, 'i' },	  { "report-times", 0, NULL, 'r' },
+		{ "expect", 1, NULL, 'x' },	     { "save", 0, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -471,6 +490,8 @@ static char **parse(int argc, char **argv)
 		case 'b': option.boot_timeout = atoi(optarg); break;
 		case 's': option.silence = atoi(optarg); break;
 		case 'i': option.input = true; break;
+		case 'S': option.save = true; break;
+		case 'x': option.expect = optarg; break;
 		case 'r': option.report_times = true; break;
 		default: exit(2);
 		}

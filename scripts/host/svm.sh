@@ -3,6 +3,7 @@
 # The svm test host: QEMU without KVM emulates an EPYC with SVM and nested paging.
 
 default_timeout=300
+payload_modules=$kvm_modules
 
 boot() {
   cat "$base" "$run/payload" >"$run/initrd"
