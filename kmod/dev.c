@@ -6,6 +6,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/preempt.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
@@ -149,13 +150,13 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVM_GET_SUPPORTED_CPUID:
 		return get_supported_cpuid(user);
 	case KVM_GET_MSR_INDEX_LIST:
-		return msr_index_list(user, false);
+		return msr_index_list(user);
 	case KVM_GET_MSR_FEATURE_INDEX_LIST:
-		return msr_index_list(user, true);
+		return msr_feature_index_list(user);
 	case KVM_GET_MSRS:
 		return msr_feature_ioctl(user);
 	default:
-		return -EINVAL;
+		return -ENOTTY;
 	}
 }
 
@@ -216,6 +217,7 @@ static int __init vmm_init(void)
 	if (r)
 		goto out_backend;
 	stats_init();
+	preempt_notifier_inc();
 	r = misc_register(&device);
 	if (r)
 		goto out_stats;
@@ -223,6 +225,7 @@ static int __init vmm_init(void)
 		VMM_MAX_VCPUS, vmm_caps.guest_phys_bits);
 	return 0;
 out_stats:
+	preempt_notifier_dec();
 	stats_exit();
 	virt_exit();
 out_backend:
@@ -233,6 +236,7 @@ out_backend:
 static void __exit vmm_exit(void)
 {
 	misc_deregister(&device);
+	preempt_notifier_dec();
 	stats_exit();
 	virt_exit();
 	backend->teardown();

@@ -273,7 +273,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EIO;
 	row = ioctl_find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
 	if (!row)
-		return -EINVAL;
+		return -ENOTTY;
 	/* Others may want to send one to a vCPU that runs: it needs nothing of the vCPU's thread. */
 	if (row->cmd == KVM_NMI)
 		return ioctl_call(row, vcpu, arg);

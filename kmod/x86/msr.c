@@ -14,6 +14,7 @@
 #include "x86/msr.h"
 
 #define MAX_ENTRIES 256 /* of one KVM_GET_MSRS or KVM_SET_MSRS */
+#define MICROCODE 0x100000000ull /* revision 1, in the upper half */
 
 /*
  * One MSR, or `count` in a row. Without functions the value is kept at `offset` in struct msr_state; a write must keep
@@ -35,16 +36,16 @@ struct msr_row {
 
 static int read_tsc_deadline(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 {
-	if (!vcpu->lapic)
+	if (!vcpu->lapic && !host)
 		return -EINVAL;
-	*value = lapic_get_tsc_deadline(vcpu->lapic);
+	*value = vcpu->lapic ? lapic_get_tsc_deadline(vcpu->lapic) : 0;
 	return 0;
 }
 
 static int write_tsc_deadline(struct vcpu *vcpu, u32 index, u64 value, bool host)
 {
 	if (!vcpu->lapic)
-		return -EINVAL;
+		return host && !value ? 0 : -EINVAL;
 	lapic_set_tsc_deadline(vcpu->lapic, value);
 	return 0;
 }
@@ -259,7 +260,7 @@ static const struct msr_row rows[] = {
 	  .writable = 7 },
 	/* Microcode: writing 0 and reading back the revision is what Intel documents (SDM vol 3, 10.11.7). */
 	{ .index = MSR_IA32_UCODE_REV, .count = 1, STORED(microcode), .ignore_write = true,
-	  .reset = 0x100000000ull },
+	  .reset = MICROCODE },
 	READ_ONLY_ZERO(MSR_IA32_PLATFORM_ID),
 	READ_ONLY_ZERO(MSR_PLATFORM_INFO),
 	READ_ONLY_ZERO(MSR_MISC_FEATURES_ENABLES),
@@ -386,17 +387,54 @@ long msr_ioctl(struct vcpu *vcpu, void __user *arg, bool write)
 	return r;
 }
 
+/* Feature MSRs: what userspace may give its guests, by asking /dev/vmm before there is one. */
+
+static u64 feature_ucode_rev(void)
+{
+	return MICROCODE;
+}
+
+static u64 feature_de_cfg(void)
+{
+	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? MSR_AMD64_DE_CFG_LFENCE_SERIALIZE : 0;
+}
+
+static const struct {
+	u32 index;
+	u64 (*read)(void);
+} features[] = {
+	{ MSR_IA32_UCODE_REV, feature_ucode_rev },
+	{ MSR_AMD64_DE_CFG, feature_de_cfg },
+};
+
+static bool read_feature(struct kvm_msr_entry *entry)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(features); i++) {
+		if (features[i].index == entry->index) {
+			entry->data = features[i].read();
+			return true;
+		}
+	}
+	return false;
+}
+
 long msr_feature_ioctl(void __user *arg)
 {
+	struct kvm_msrs __user *user = arg;
 	struct kvm_msr_entry *entries;
-	u32 nr;
+	u32 nr, i = 0;
+	long r;
 
-	/* There are no feature MSRs: the first entry is already one too many. */
-	entries = copy_entries(arg, &nr);
+	entries = copy_entries(user, &nr);
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
+	while (i < nr && read_feature(&entries[i]))
+		i++;
+	r = copy_to_user(user->entries, entries, array_size(nr, sizeof(*entries))) ? -EFAULT : i;
 	kfree(entries);
-	return 0;
+	return r;
 }
 
 static u32 nr_saved(void)
@@ -409,18 +447,41 @@ static u32 nr_saved(void)
 	return n;
 }
 
-long msr_index_list(void __user *arg, bool features)
+/* Tells how many there are; -E2BIG when that is more than userspace has room for. */
+static long put_count(struct kvm_msr_list __user *user, u32 n)
 {
-	struct kvm_msr_list __user *user = arg;
-	u32 room, n = features ? 0 : nr_saved(), i, j, k = 0;
+	u32 room;
 
 	if (get_user(room, &user->nmsrs) || put_user(n, &user->nmsrs))
 		return -EFAULT;
-	if (room < n)
-		return -E2BIG;
-	for (i = 0; i < ARRAY_SIZE(rows) && k < n; i++)
+	return room < n ? -E2BIG : 0;
+}
+
+long msr_index_list(void __user *arg)
+{
+	struct kvm_msr_list __user *user = arg;
+	u32 i, j, k = 0;
+	long r = put_count(user, nr_saved());
+
+	if (r)
+		return r;
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		for (j = 0; rows[i].saved && j < rows[i].count; j++)
 			if (put_user(rows[i].index + j, &user->indices[k++]))
 				return -EFAULT;
+	return 0;
+}
+
+long msr_feature_index_list(void __user *arg)
+{
+	struct kvm_msr_list __user *user = arg;
+	long r = put_count(user, ARRAY_SIZE(features));
+	u32 i;
+
+	if (r)
+		return r;
+	for (i = 0; i < ARRAY_SIZE(features); i++)
+		if (put_user(features[i].index, &user->indices[i]))
+			return -EFAULT;
 	return 0;
 }

@@ -32,7 +32,8 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 value, bool host);
 long msr_ioctl(struct vcpu *vcpu, void __user *msrs, bool write);
 
 /* KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST. */
-long msr_index_list(void __user *list, bool features);
+long msr_index_list(void __user *list);
+long msr_feature_index_list(void __user *list);
 /* KVM_GET_MSRS on /dev/vmm: feature MSRs. */
 long msr_feature_ioctl(void __user *msrs);
 
