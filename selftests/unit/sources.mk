@@ -9,6 +9,7 @@ walk.src := kmod/x86/walk.c
 cpuid.src := kmod/x86/cpuid.c
 irqchip := $(addprefix kmod/irq/,irqchip.c routing.c apic_msg.c pic.c ioapic.c pit.c lapic.c lapic_timer.c)
 lapic.src := $(irqchip)
+lapic_timer.src := $(irqchip)
 ioapic.src := $(irqchip)
 pic.src := $(irqchip)
 pit.src := $(irqchip)
