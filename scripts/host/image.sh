@@ -46,7 +46,7 @@ make_base() {
 # Shared libraries of a program keep their place, so that its loader finds them.
 copy_libraries() {
   local tree=$1 file=$2 library
-  ldd "$file" 2>/dev/null | sed -nE 's/.*=> (\/[^ ]+) .*/\1/p; s/^[[:space:]]*(\/[^ ]+) \(0x.*/\1/p' |
+  { ldd "$file" 2>/dev/null || true; } | sed -nE 's/.*=> (\/[^ ]+) .*/\1/p; s/^[[:space:]]*(\/[^ ]+) \(0x.*/\1/p' |
     while read -r library; do
       [ -e "$tree$library" ] || install -D -m 755 "$library" "$tree$library"
     done
