@@ -34,7 +34,7 @@ long ioctl_call(const struct ioctl_row *row, void *object, unsigned long arg)
 		if (!data)
 			return -ENOMEM;
 	}
-	if (!(_IOC_DIR(row->cmd) & _IOC_WRITE))
+	if (!row->in && !(_IOC_DIR(row->cmd) & _IOC_WRITE))
 		memset(data, 0, size);
 	else if (copy_from_user(data, user, size))
 		goto out;

@@ -14,6 +14,7 @@
 struct ioctl_row {
 	unsigned int cmd;
 	bool load; /* vCPU only: needs the vCPU loaded on this CPU */
+	bool in;   /* copies in, whatever the number says: KVM_SET_IRQCHIP is numbered as a read */
 	long (*fixed)(void *object, void *data);
 	long (*raw)(void *object, unsigned long arg);
 };

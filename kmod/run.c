@@ -3,6 +3,7 @@
 #include <linux/hw_breakpoint.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
+#include <linux/task_work.h>
 #include <linux/thread_info.h>
 #include <linux/vtime.h>
 #include <asm/debugreg.h>
@@ -17,11 +18,22 @@
 #include "x86/dr.h"
 #include "x86/fpu.h"
 
-/* What must be done on the way back to userspace or to the scheduler before a guest may run. */
+/*
+ * Work that only a return to userspace does and that must not wait: task work, and the throttling of a memory cgroup
+ * over its limit. TIF_NOTIFY_RESUME alone does not count: rseq sets it at every preemption and can wait.
+ */
+static bool resume_work_pending(void)
+{
+	return task_work_pending(current) || current->memcg_nr_pages_over_high;
+}
+
+/* What must be done by the scheduler or on the way back to userspace before a guest may run. */
 static bool thread_work_pending(void)
 {
-	return READ_ONCE(current_thread_info()->flags) &
-	       (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
+	unsigned long flags = READ_ONCE(current_thread_info()->flags);
+
+	return flags & (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL) ||
+	       (flags & _TIF_NOTIFY_RESUME && resume_work_pending());
 }
 
 /* IRQs off. Host breakpoints hit host addresses only while DR7 holds the host's value: off first, back last. */
@@ -188,8 +200,7 @@ static int do_pending_work(struct vcpu *vcpu)
 	}
 	if (need_resched())
 		schedule();
-	if (test_thread_flag(TIF_NOTIFY_RESUME)) {
-		/* Task work runs only on a real return to userspace. */
+	if (test_thread_flag(TIF_NOTIFY_RESUME) && resume_work_pending()) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return -EINTR;
 	}

@@ -350,7 +350,7 @@ static bool sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 		return false;
 	if (sregs->efer & EFER_LME && sregs->cr0 & X86_CR0_PG)
 		return sregs->cr4 & X86_CR4_PAE && sregs->efer & EFER_LMA &&
-		       cr3_valid(vcpu, sregs->cr3);
+		       cr3_valid(vcpu, sregs->cr3) && !(sregs->cs.l && sregs->cs.db);
 	return !(sregs->efer & EFER_LMA) && !sregs->cs.l && !(sregs->cr4 & X86_CR4_PCIDE);
 }
 

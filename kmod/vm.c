@@ -369,7 +369,7 @@ static const struct ioctl_row vm_ioctls[] = {
 	{ .cmd = KVM_SET_BOOT_CPU_ID, .raw = set_boot_cpu_id },
 	{ .cmd = KVM_CREATE_IRQCHIP, .raw = create_irqchip },
 	{ .cmd = KVM_GET_IRQCHIP, .fixed = get_irqchip },
-	{ .cmd = KVM_SET_IRQCHIP, .fixed = set_irqchip },
+	{ .cmd = KVM_SET_IRQCHIP, .in = true, .fixed = set_irqchip },
 	{ .cmd = KVM_SET_GSI_ROUTING, .raw = set_gsi_routing },
 	{ .cmd = KVM_CREATE_PIT, .raw = create_pit1 },
 	{ .cmd = KVM_CREATE_PIT2, .fixed = create_pit2 },

@@ -153,16 +153,22 @@ static int host_fault_in(unsigned long hva, bool write)
 struct mmu_fault {
 	u64 gfn;
 	u32 access;
-	const struct memslot *slot; /* under the SRCU read lock */
+	struct memslots *slots; /* under the SRCU read lock */
+	const struct memslot *slot; /* in slots */
 	unsigned long hva; /* of the page */
 	unsigned long seq; /* inv_seq before the host's tables were read */
 	struct host_page host;
 	struct pgtable_spare spare;
 };
 
-/* Has the host begun or done something with the page since seq was sampled, or have the slots changed? */
+/*
+ * Has the host begun or done something with the page since seq was sampled, or have the slots changed since
+ * they were looked at? A mapping made then would outlive the slot, and no invalidation would find it.
+ */
 static bool fault_stale(const struct mmu *mmu, const struct mmu_fault *fault)
 {
+	if (rcu_access_pointer(mmu->slots) != fault->slots)
+		return true;
 	if (mmu->inv_count && fault->hva >= mmu->inv_start && fault->hva < mmu->inv_end)
 		return true;
 	return mmu->inv_seq != fault->seq;
@@ -309,7 +315,8 @@ int mmu_fault(struct mmu *mmu, u64 gpa, u32 access)
 		return -EIO;
 
 	idx = srcu_read_lock(&mmu->srcu);
-	fault.slot = memslot_find(srcu_dereference(mmu->slots, &mmu->srcu), fault.gfn);
+	fault.slots = srcu_dereference(mmu->slots, &mmu->srcu);
+	fault.slot = memslot_find(fault.slots, fault.gfn);
 	if (!fault.slot) {
 		ret = MMU_FAULT_MMIO;
 	} else if ((access & MMU_WRITE) && (fault.slot->flags & KVM_MEM_READONLY)) {

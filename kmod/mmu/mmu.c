@@ -128,8 +128,8 @@ void mmu_destroy(struct mmu *mmu)
 
 /*
  * Make `next` the slots and drop the mappings of `old`, in one step under the lock: a fault that found `old`
- * sees the sequence changed and maps nothing, and a host invalidation meets either the old slot or no
- * mapping of it.
+ * sees other slots published and maps nothing, and a host invalidation meets either the old slot or
+ * no mapping of it.
  */
 static void memslot_publish(struct mmu *mmu, struct memslots *next, const struct memslot *old)
 {
@@ -137,7 +137,6 @@ static void memslot_publish(struct mmu *mmu, struct memslots *next, const struct
 
 	spin_lock(&mmu->lock);
 	rcu_assign_pointer(mmu->slots, next);
-	smp_store_release(&mmu->inv_seq, mmu->inv_seq + 1);
 	if (old &&
 	    pgtable_zap(&mmu->pgtable, old->base_gfn, old->base_gfn + old->npages, &detached))
 		mmu_flush(mmu);
