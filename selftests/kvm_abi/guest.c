@@ -152,7 +152,7 @@ static void build_page_tables(u8 *ram)
 
 static void create_irqchip(struct vm *vm, unsigned int flags)
 {
-	struct kvm_pit_config pit = { 0 };
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	u64 identity = 0xfffbc000;
 
 	/* What an Intel host may need for real mode, away from the 4 GiB that tests use as MMIO. */
