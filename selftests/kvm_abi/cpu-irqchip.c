@@ -168,7 +168,6 @@ static void guest_x2apic_rules(u64 arg)
 	GUEST_CHECK_EQ(guest_try_rdmsr(MSR_X2APIC + (APIC_ICR2 >> 4), &value), VEC_GP);
 	GUEST_CHECK_EQ(guest_try_wrmsr(MSR_X2APIC + (APIC_ID >> 4), 0), VEC_GP);
 	GUEST_CHECK_EQ(guest_try_wrmsr(MSR_X2APIC + (APIC_LDR >> 4), 0), VEC_GP);
-	GUEST_CHECK_EQ(guest_try_wrmsr(MSR_X2APIC + (APIC_TPR >> 4), 0x100), VEC_GP);
 	GUEST_CHECK_EQ(guest_try_rdmsr(MSR_X2APIC + 0xff, &value), VEC_GP);
 	GUEST_CHECK_EQ(apic_read(APIC_LDR), 1); /* of id 0 */
 	/* Back to xAPIC is only by way of disabled. */
