@@ -127,12 +127,14 @@ static void on_db(struct guest_frame *frame)
 
 static volatile u64 watched;
 
-static void guest_debug(u64 arg)
+static void guest_debug(u64 breakpoints)
 {
 	/* TF: one #DB after each of three instructions. */
 	asm volatile("pushf; orq $0x100, (%%rsp); popf; nop; nop; nop; nop" ::: "memory", "cc");
 	GUEST_CHECK_EQ(db_count, 3);
 	GUEST_CHECK_EQ(db_dr6 & 0x4000, 0x4000);
+	if (!breakpoints)
+		return;
 	/* A data breakpoint, 8 bytes, on writes. */
 	asm volatile("mov %0, %%dr0; mov %1, %%dr7" ::"r"(&watched), "r"(0x90402UL) : "memory");
 	GUEST_CHECK_EQ(watched, 0); /* reads do not match */
@@ -153,7 +155,8 @@ static void guest_debug(u64 arg)
 TEST(debug_exceptions)
 {
 	guest_handlers[VEC_DB] = on_db;
-	run_guest(guest_debug, 0);
+	/* The emulator of the svm host arms no breakpoint by VMRUN, only by a MOV to DR7 that does not exit. */
+	run_guest(guest_debug, host_is_intel() || device_is_kvm());
 }
 
 /* Single-stepping over an instruction that the hypervisor answers: its trap comes behind it. */
