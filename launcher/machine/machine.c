@@ -2,7 +2,6 @@
 #include "machine/machine.h"
 
 #include <linux/kvm.h>
-#include <linux/serial.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
