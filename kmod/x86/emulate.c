@@ -644,7 +644,7 @@ static bool advance_string(const struct emulator *em)
 		return false;
 	count = string_count(em) - 1;
 	write_sized(em, X86_RCX, insn->adsize, count);
-	if (!(count & size_mask(insn->adsize)))
+	if (!count)
 		return false;
 	if (insn->op == INSN_SCAS || insn->op == INSN_CMPS)
 		return !(em->rflags & FLAG_ZF) == (insn->rep == INSN_REPNE);

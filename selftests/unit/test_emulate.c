@@ -873,6 +873,7 @@ START_TEST(emulate_faults_before_it_does_anything)
 	mach.fault_at = 0x10000 + PAGE;
 	expect_fault(RUN("\x48\x01\x0b", DECODE_64), WALK_VECTOR_PF, true, 2, 0x10000 + PAGE);
 	expect_fault(RUN("\x48\x8b\x03", DECODE_64), WALK_VECTOR_PF, true, 0, 0x10000 + PAGE);
+	ck_assert_int_eq(emulate_step(&emul), EMULATE_UNHANDLED);
 	mach.fault_at = 0x10000;
 	expect_fault(RUN("\x48\x89\x0b", DECODE_64), WALK_VECTOR_PF, true, 2, 0x10000 + PAGE - 3);
 	/* movs: the destination is checked before the source is read. */
@@ -1035,11 +1036,16 @@ START_TEST(emulate_segment_bases)
 	mach.regs.gpr[X86_RBX] = 0xb030;
 	ck_assert_int_eq(RUN("\x8b\x03", DECODE_32), EMULATE_DONE);
 	expect_request(0, false, GPA(0x30), 4);
-	/* Linear addresses wrap at 4 GiB. */
+	/* Linear addresses wrap at 4 GiB, also within an operand. */
 	mach.seg[X86_SEG_DS].base = 0xfffff000;
 	mach.regs.gpr[X86_RBX] = 0x11040;
 	ck_assert_int_eq(RUN("\x8b\x03", DECODE_32), EMULATE_DONE);
 	expect_request(0, false, GPA(0x40), 4);
+	mach.rip = 0x2000;
+	mach.base = 0xfffff000;
+	mach.fault_at = 0;
+	mach.regs.gpr[X86_RBX] = 0xffe;
+	expect_fault(RUN("\x8b\x03", DECODE_32), WALK_VECTOR_PF, true, 0, 0);
 }
 END_TEST
 
@@ -1105,9 +1111,13 @@ START_TEST(emulate_segment_rights)
 	expect_fault(RUN("\x2e\x88\x03", DECODE_32), WALK_VECTOR_GP, true, 0, 0);
 	mach.seg[X86_SEG_CS].type = 9;
 	expect_fault(RUN("\x2e\x8a\x03", DECODE_32), WALK_VECTOR_GP, true, 0, 0);
-	/* A null selector. */
+	/* A null selector, what is not present, a system descriptor. */
 	mach.seg[X86_SEG_ES].unusable = 1;
 	expect_fault(RUN("\x26\x8a\x03", DECODE_32), WALK_VECTOR_GP, true, 0, 0);
+	mach.seg[X86_SEG_FS].present = 0;
+	expect_fault(RUN("\x64\x8a\x03", DECODE_32), WALK_VECTOR_GP, true, 0, 0);
+	mach.seg[X86_SEG_GS].s = 0;
+	expect_fault(RUN("\x65\x8a\x03", DECODE_32), WALK_VECTOR_GP, true, 0, 0);
 	/* Virtual-8086 and real mode have limits only; real mode has no error codes either. */
 	mach.regs.rflags |= FLAG_VM;
 	ck_assert_int_eq(RUN("\x88\x03", DECODE_32), EMULATE_DONE);
