@@ -38,8 +38,8 @@ static int check_required(const struct config *cfg, struct error *err)
 			continue;
 		memcpy(&value, (const char *)cfg + opt->offset, sizeof(value));
 		if (!value)
-			return error_set(err, EXIT_USAGE, "--%s is missing: give the %s with --%s %s",
-					 opt->name, opt->help, opt->name, opt->metavar);
+			return error_set(err, EXIT_USAGE, "--%s %s is missing: it names the %s", opt->name,
+					 opt->metavar, opt->help);
 	}
 	return 0;
 }
