@@ -148,10 +148,10 @@ static u64 reserved_64(const struct walk *w, unsigned int level, bool large)
 	return reserved | bits(level_shift(w, level) - 1, 13);
 }
 
-/* 4.3: without CR4.PSE the bit is ignored. In a PAE PDPTE it is reserved. */
+/* 4.3: without CR4.PSE the bit is ignored. */
 static bool is_large(const struct walk *w, unsigned int level, u64 entry)
 {
-	if (level == 1 || !(entry & PTE_PS) || is_pdpte_of_pae(w, level))
+	if (level == 1 || !(entry & PTE_PS))
 		return false;
 	return w->paging != PAGING_32 || (w->in->cr4 & CR4_PSE);
 }

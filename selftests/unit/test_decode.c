@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder against the manual: `forms` lists, as the instruction pages of SDM vol. 2 and APM vol. 3 do,
- * every encoding that is ours. Whatever is not listed there must be refused.
+ * The decoder against the manual: `forms` lists, as the instruction pages of SDM vol. 2 and APM
+ * vol. 3 do, every encoding that is ours. Whatever is not listed there must be refused.
  */
 #include <check.h>
 #include <errno.h>
@@ -253,8 +253,8 @@ static void check_one(u8 map, u8 opcode, unsigned int mode, unsigned int prefix,
 		return;
 	ck_abort_msg("map %u opcode %02x mode %u prefix %02x modrm %02x sib %02x: "
 		     "got %d op %u len %u, want op %d len %u",
-		      map, opcode, mode, prefix_byte[prefix], modrm, sib, ret, insn.op, insn.len, op,
-		      len);
+		     map, opcode, mode, prefix_byte[prefix], modrm, sib, ret, insn.op, insn.len, op,
+		     len);
 }
 
 /* Every opcode of the three maps, every ModRM, every mandatory prefix, every mode. */
@@ -384,11 +384,12 @@ START_TEST(decode_memory_64)
 	insn = OK("\x8b\x04\x25\x00\x10\x00\xfe", DECODE_64);
 	expect_mem(insn, X86_SEG_DS, NOREG, NOREG, 1, (s32)0xfe001000);
 	ck_assert(!insn.rip_relative);
-	/* REX.B: r12 needs a SIB and r13 a displacement as rsp and rbp do; neither is on the stack. */
+	/* r12 needs a SIB and r13 a displacement, as rsp and rbp do; neither means the stack. */
 	expect_mem(OK("\x41\x8b\x04\x24", DECODE_64), X86_SEG_DS, 12, NOREG, 1, 0);
 	expect_mem(OK("\x41\x8b\x45\x04", DECODE_64), X86_SEG_DS, 13, NOREG, 1, 4);
 	ck_assert(OK("\x41\x8b\x05\x00\x00\x00\x00", DECODE_64).rip_relative);
-	expect_mem(OK("\x41\x8b\x04\x25\x01\x00\x00\x00", DECODE_64), X86_SEG_DS, NOREG, NOREG, 1, 1);
+	expect_mem(OK("\x41\x8b\x04\x25\x01\x00\x00\x00", DECODE_64), X86_SEG_DS, NOREG, NOREG,
+		   1, 1);
 	/* r12 can be an index, rsp cannot. */
 	expect_mem(OK("\x42\x8b\x04\xa0", DECODE_64), X86_SEG_DS, X86_RAX, 12, 4, 0);
 	expect_mem(OK("\x47\x8b\x7c\x8f\x7f", DECODE_64), X86_SEG_DS, 15, 9, 4, 127);
@@ -677,7 +678,7 @@ START_TEST(decode_vex)
 	ck_assert_int_eq(OK("\xc5\xfe\x6f\x07", DECODE_32).opsize, 32);
 	/* VEX.W is ignored outside 64-bit mode. */
 	ck_assert_int_eq(OK("\xc4\xe1\xf9\x6e\x07", DECODE_32).memsize, 4);
-	/* L = 1 where there is no 256-bit form, a third operand, prefixes, what is no vector move. */
+	/* L = 1 without a 256-bit form, a third operand, prefixes, what is no vector move. */
 	ck_assert_int_eq(ERROR("\xc5\xfd\x6e\x07", DECODE_64), -EINVAL);
 	ck_assert_int_eq(ERROR("\xc5\xf6\x6f\x07", DECODE_64), -EINVAL);
 	ck_assert_int_eq(ERROR("\x66\xc5\xfe\x6f\x07", DECODE_64), -EINVAL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The emulator against the processor: random instructions run natively and through decode + emulate on
- * the same registers and memory, and must leave the same. Then what only a hypervisor sees: requests,
- * faults, segments, restarts.
+ * The emulator against the processor: random instructions run natively and through decode + emulate
+ * on the same registers and memory, and must leave the same. Then what only a hypervisor sees:
+ * requests, faults, segments, restarts.
  */
 #include <check.h>
 #include <errno.h>
@@ -36,8 +36,8 @@ struct registers {
 };
 
 /*
- * Loads *regs (all but rsp), calls code and stores what it left. The vector registers go as a whole, or
- * only their lower halves on a processor without AVX.
+ * Loads *regs (all but rsp), calls code and stores what it left. The vector registers go as a
+ * whole, or only their lower halves on a processor without AVX.
  */
 void run_native(struct registers *regs, void *code, long avx);
 asm(".text\n"
@@ -83,7 +83,7 @@ asm(".text\n"
     "	pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
     "	ret\n");
 
-/* ck_assert() tells the parent process where it is each time: too slow for what runs a million times. */
+/* ck_assert() tells the parent process each time where it is: too slow for what runs a lot. */
 #define must(condition)                                                                            \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
@@ -97,7 +97,7 @@ struct machine {
 	u64 cr0;
 	u64 cr4;
 	struct kvm_segment seg[6];
-	/* Memory at linear address `base`; its pages are in reverse order in guest-physical memory. */
+	/* Memory at linear address `base`; guest-physical memory has its pages in reverse order. */
 	u64 base;
 	u8 *memory;
 	bool ram; /* answer at once instead of requests */
@@ -196,7 +196,8 @@ static int machine_translate(void *ctx, u64 gva, unsigned int access, u64 *gpa,
 	m->accesses = access;
 	m->translations++;
 	if (gva / PAGE == m->fault_at / PAGE) {
-		*fault = (struct walk_fault){ WALK_VECTOR_PF, true, access & WALK_WRITE ? 2 : 0, gva };
+		*fault = (struct walk_fault){ WALK_VECTOR_PF, true, access & WALK_WRITE ? 2 : 0,
+					      gva };
 		return 1;
 	}
 	must(offset < MEMORY);
@@ -524,7 +525,8 @@ static bool have_avx;
 
 static void map_memory(void)
 {
-	native_memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	native_memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
 	native_code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	emulated_memory = malloc(MEMORY);
@@ -1240,7 +1242,8 @@ START_TEST(emulate_linear_addresses_of_other_instructions)
 	ck_assert_uint_eq(linear("\x64\x6c", 2, DECODE_32, true, 1, &ret), 0x2020);
 	/* invlpg of whatever address: no fault. */
 	mach.regs.gpr[X86_RBX] = 0x0000800000001234ull;
-	ck_assert_uint_eq(linear("\x0f\x01\x3b", 3, DECODE_64, true, 0, &ret), 0x0000800000001234ull);
+	ck_assert_uint_eq(linear("\x0f\x01\x3b", 3, DECODE_64, true, 0, &ret),
+			  0x0000800000001234ull);
 	ck_assert_int_eq(ret, 0);
 	linear("\x0f\x01\x3b", 3, DECODE_64, true, 1, &ret);
 	ck_assert_int_eq(ret, 1);
