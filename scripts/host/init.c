@@ -148,10 +148,7 @@ static void mount_all(void)
 		trouble("/dev links: %s", strerror(errno));
 }
 
-/*
- * The kernel gave us its console. Nothing is to be read from it, and a restored Bochs makes its serial line receive
- * zeros for ever, an interrupt each: a line that nobody has open is not listened to.
- */
+/* The kernel gave us its console, which is its own: what the command says goes over the wire. */
 static void leave_console(void)
 {
 	int null = open("/dev/null", O_RDWR);

@@ -78,8 +78,11 @@ make_state() {
   make_bochsrc >"$run/bochsrc"
   "$build/supervise" --dir "$run" --boot-timeout 600 --timeout 600 --save --expect "$expected_warning" -- \
     env LD_PRELOAD="$build/bochs_state.so" BOCHS_SAVE="$state/saved" bochs-bin -q -f "$run/bochsrc" || return
-  # Paths of this run are in it; every restored run has its own.
-  sed "s#$run/#@RUN@/#g" "$state/saved/config" >"$state/config"
+  # Paths of this run are in it; every restored run has its own. Plugins are loaded as plugin_ctrl lists them and
+  # their timers numbered as they are loaded: usb_uhci must stay the last, as in a fresh machine, or the serial
+  # lines restore each other's timers.
+  sed -E "s#$run/#@RUN@/#g; /^plugin_ctrl:/s/(.*) usb_uhci=true,(.*)/\\1\\2, usb_uhci=true/" "$state/saved/config" \
+    >"$state/config"
   touch "$state/done"
   exec 8>&-
 }
