@@ -6,7 +6,6 @@
 #include <linux/string.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
-#include <asm/trapnr.h>
 
 #include "mmu/mmu.h"
 #include "svm/svm.h"
@@ -77,11 +76,6 @@ static const u8 intercepts[] = {
 	/* The TPR is the LAPIC's. */
 	INTERCEPT_READ_CR + 8,
 	INTERCEPT_WRITE_CR + 8,
-	/* An endless chain of these keeps the CPU in microcode, deaf to interrupts (CVE-2015-5307, CVE-2015-8104). */
-	INTERCEPT_EXCEPTION + X86_TRAP_DB,
-	INTERCEPT_EXCEPTION + X86_TRAP_AC,
-	/* The host's machine check, wherever it strikes. */
-	INTERCEPT_EXCEPTION + X86_TRAP_MC,
 	INTERCEPT_INTR,
 	INTERCEPT_NMI,
 	INTERCEPT_SMI,
@@ -145,6 +139,7 @@ void svm_control_init(struct vcpu_svm *svm)
 	memset(control, 0, sizeof(*control));
 	for (i = 0; i < ARRAY_SIZE(intercepts); i++)
 		svm_set_intercept(svm, intercepts[i], true);
+	control->intercepts[INTERCEPT_EXCEPTION / 32] = SVM_EXCEPTIONS;
 	for (i = 0; i < 16; i++) {
 		svm_set_intercept(svm, INTERCEPT_READ_DR + i, true);
 		svm_set_intercept(svm, INTERCEPT_WRITE_DR + i, true);

@@ -150,9 +150,19 @@ void svm_set_nmi_masked(struct vcpu *vcpu, bool masked)
 	svm_set_intercept(svm, INTERCEPT_IRET, masked);
 }
 
+/* Those that are always intercepted, or all but NMI, which has an intercept of its own. */
+static void intercept_exceptions(struct vcpu_svm *svm, bool all)
+{
+	u32 *word = &svm->vmcb->control.intercepts[INTERCEPT_EXCEPTION / 32];
+
+	*word = all ? ~BIT(X86_TRAP_NMI) : SVM_EXCEPTIONS;
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
 /*
  * An NMI that waits for an IRET to end or for a shadow to pass has no window of its own: the guest makes one step.
- * Not with an event to inject: its frame would hold our TF. The NMI then waits for the next exit.
+ * Not with an event to inject: its frame would hold our TF. The NMI then waits for the next exit. For the same
+ * reason an exception of the stepped instruction exits, and is delivered when TF is the guest's again.
  */
 void svm_begin_step(struct vcpu_svm *svm)
 {
@@ -163,6 +173,7 @@ void svm_begin_step(struct vcpu_svm *svm)
 	if (svm->nmi_masked ? !svm->iret_begun : !in_shadow(svm))
 		return;
 	svm->stepping = true;
+	intercept_exceptions(svm, true);
 	svm->step_rip = vmcb->save.rip;
 	svm->step_tf = vmcb->save.rflags & X86_EFLAGS_TF;
 	vmcb->save.rflags |= X86_EFLAGS_TF;
@@ -175,6 +186,7 @@ static bool end_step(struct vcpu_svm *svm)
 	bool popped = svm->iret_begun && vmcb->save.rip != svm->step_rip;
 
 	svm->stepping = false;
+	intercept_exceptions(svm, false);
 	/* What an IRET has popped is the guest's own flag. */
 	if (!popped)
 		vmcb->save.rflags = (vmcb->save.rflags & ~X86_EFLAGS_TF) | svm->step_tf;

@@ -42,20 +42,27 @@ static void detail_dr(struct vcpu_svm *svm, struct vmm_exit *exit)
 	exit->operands_valid = svm_host.decode_assists;
 }
 
+/* Those that push an error code (8.2). */
+#define WITH_ERROR_CODE                                                                            \
+	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) | BIT(X86_TRAP_SS) |               \
+	 BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_CP))
+
 static void detail_exception(struct vcpu_svm *svm, struct vmm_exit *exit)
 {
 	const struct vmcb *vmcb = svm->vmcb;
+	u8 vector = vmcb->control.exit_code - SVM_EXIT_EXCP_BASE;
 
-	exit->exception.vector = vmcb->control.exit_code - SVM_EXIT_EXCP_BASE;
-	exit->exception.has_error = exit->exception.vector == X86_TRAP_AC;
+	exit->exception.vector = vector;
+	exit->exception.has_error = WITH_ERROR_CODE & BIT(vector);
 	exit->exception.error = exit->exception.has_error ? vmcb->control.exit_info_1 : 0;
 	exit->exception.payload = 0;
-	if (exit->exception.vector != X86_TRAP_DB)
-		return;
+	/* CR2 has not been written before the intercept of #PF, DR6 has before that of #DB (15.12). */
+	if (vector == X86_TRAP_PF)
+		exit->exception.payload = vmcb->control.exit_info_2;
+	else if (vector == X86_TRAP_DB)
+		exit->exception.payload = vmcb->save.dr6 & DR6_CAUSES;
 	if (svm->own_step)
 		exit->kind = VMM_EXIT_NMI_WINDOW;
-	/* DR6 has been written before the intercept (15.12.2). */
-	exit->exception.payload = vmcb->save.dr6 & DR6_CAUSES;
 }
 
 static void detail_vintr(struct vcpu_svm *svm, struct vmm_exit *exit)
@@ -123,10 +130,12 @@ static const struct exit_row rows[SVM_EXIT_TABLE_END] = {
 	[SVM_EXIT_WRITE_CR0 ... SVM_EXIT_WRITE_CR0 + 15] = { VMM_EXIT_CR, true, detail_cr },
 	[SVM_EXIT_READ_DR0 ... SVM_EXIT_READ_DR0 + 15] = { VMM_EXIT_DR, true, detail_dr },
 	[SVM_EXIT_WRITE_DR0 ... SVM_EXIT_WRITE_DR0 + 15] = { VMM_EXIT_DR, true, detail_dr },
-	[SVM_EXIT_EXCP_BASE + X86_TRAP_DB] = { VMM_EXIT_EXCEPTION, false, detail_exception },
-	[SVM_EXIT_EXCP_BASE + X86_TRAP_AC] = { VMM_EXIT_EXCEPTION, false, detail_exception },
+	[SVM_EXIT_EXCP_BASE ... SVM_EXIT_EXCP_BASE + X86_TRAP_MC - 1] = { VMM_EXIT_EXCEPTION, false,
+									  detail_exception },
 	/* The host has handled it in svm_run(). */
 	[SVM_EXIT_EXCP_BASE + X86_TRAP_MC] = { VMM_EXIT_RESUME },
+	[SVM_EXIT_EXCP_BASE + X86_TRAP_MC + 1 ... SVM_EXIT_LAST_EXCP] = { VMM_EXIT_EXCEPTION, false,
+									  detail_exception },
 	[SVM_EXIT_INTR] = { VMM_EXIT_RESUME },
 	[SVM_EXIT_NMI] = { VMM_EXIT_RESUME },
 	[SVM_EXIT_SMI] = { VMM_EXIT_RESUME },

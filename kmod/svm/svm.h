@@ -6,6 +6,7 @@
 #include <linux/container_of.h>
 #include <linux/percpu.h>
 #include <asm/debugreg.h>
+#include <asm/trapnr.h>
 
 #include "svm/vmcb.h"
 #include "vcpu.h"
@@ -65,6 +66,12 @@ struct vcpu_svm {
 	bool own_step;		/* the exit is the trap of that step */
 	u8 soft_len;		/* RIP was moved this far to inject a software event */
 };
+
+/*
+ * The exceptions that always exit. An endless chain of #AC or #DB keeps the CPU in microcode, deaf to interrupts
+ * (CVE-2015-5307, CVE-2015-8104); #MC is the host's wherever it strikes.
+ */
+#define SVM_EXCEPTIONS (BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
 
 static inline struct vcpu_svm *to_svm(struct vcpu *vcpu)
 {
