@@ -280,14 +280,13 @@ static void adjust_leaf(const struct builder *b, const struct leaf *leaf, u32 re
 static int add_leaf(struct builder *b, const struct leaf *leaf)
 {
 	struct kvm_cpuid_entry2 *entry;
-	u32 regs[4] = { 0 };
+	u32 regs[4];
 	unsigned int i;
 
 	entry = add_entry(b, leaf->number, leaf->subleaf, leaf->flags);
 	if (!entry)
 		return -E2BIG;
-	if (leaf->number < LEAF_HYPERVISOR || leaf->number >= LEAF_EXTENDED)
-		b->host(leaf->number, leaf->subleaf, regs);
+	b->host(leaf->number, leaf->subleaf, regs);
 	for (i = 0; i < 4; i++)
 		regs[i] = (regs[i] & leaf->mask[i]) | leaf->set[i];
 	close_gates(b, leaf, regs);
