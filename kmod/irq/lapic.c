@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC: registers, acceptance, acknowledgement, sending. Its timer is lapic_timer.c. Section
- * and table numbers are those of the SDM, vol. 3.
+ * Local APIC: acceptance, priorities and acknowledgement; reset, mode and lifetime. What the guest
+ * reads and writes is lapic_access.c, the timer lapic_timer.c. Section numbers: SDM, vol. 3.
  */
 #include <linux/atomic.h>
 #include <linux/bitops.h>
@@ -16,112 +16,20 @@
 #include "irq/apic_msg.h"
 #include "irq/irqchip.h"
 #include "irq/lapic.h"
-#include "irq/lapic_timer.h"
+#include "irq/lapic_internal.h"
 
 /* Version 0x14, five is the highest LVT entry; no EOI-broadcast suppression (11.4.8). */
 #define VERSION 0x50014u
-
-#define SVR_ENABLE BIT(8)
-#define LVT_MODE_SHIFT 8
-/* Read-only bits that software may write back: delivery status, remote IRR. */
-#define STATUS_BIT BIT(12)
-#define REMOTE_IRR_BIT BIT(14)
-
-/* ICR (11.6.1). */
-#define ICR_LOGICAL BIT(11)
-#define ICR_ASSERT BIT(14)
-#define ICR_LEVEL BIT(15)
-
-/* ESR (11.5.3). */
-#define ESR_SEND_ILLEGAL_VECTOR BIT(5)
-#define ESR_RECEIVE_ILLEGAL_VECTOR BIT(6)
-#define ESR_ILLEGAL_REGISTER BIT(7)
-
-/* Vectors below are reserved for exceptions: an APIC refuses them (11.5.2). */
-#define FIRST_LEGAL_VECTOR 16
 
 #define EVENT_SIPI_VECTOR_SHIFT 8
 #define EVENT_SIPI_VECTOR (0xffu << EVENT_SIPI_VECTOR_SHIFT)
 
 #define BASE_RESERVED_LOW 0x2ffull
-#define BASE_MODE (LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC)
 
-/* Who may access a register, and how. */
-#define XR BIT(0) /* xAPIC: read */
-#define XW BIT(1) /* xAPIC: write */
-#define R2 BIT(2) /* x2APIC: RDMSR */
-#define W2 BIT(3) /* x2APIC: WRMSR */
-#define RO (XR | R2)
-#define RW (XR | XW | R2 | W2)
-#define WO (XW | W2)
-
-/* Table 11-1 (xAPIC) and table 11-6 (x2APIC), by offset / 16. */
-static const struct lapic_reg_info {
-	u32 writable;
-	u32 ignored; /* read only, but writing it is no fault */
-	u8 access;
-} reg_info[] = {
-	[LAPIC_ID >> 4] = { 0xff000000, 0, RO | XW },
-	[LAPIC_VERSION >> 4] = { 0, 0, RO },
-	[LAPIC_TPR >> 4] = { 0xff, 0, RW },
-	[LAPIC_APR >> 4] = { 0, 0, XR },
-	[LAPIC_PPR >> 4] = { 0, 0, RO },
-	[LAPIC_EOI >> 4] = { 0, 0, WO },
-	[LAPIC_LDR >> 4] = { 0xff000000, 0, RO | XW },
-	[LAPIC_DFR >> 4] = { 0xf0000000, 0, XR | XW },
-	[LAPIC_SVR >> 4] = { 0x3ff, 0, RW },
-	[LAPIC_ISR >> 4 ...(LAPIC_ISR >> 4) + 7] = { 0, 0, RO },
-	[LAPIC_TMR >> 4 ...(LAPIC_TMR >> 4) + 7] = { 0, 0, RO },
-	[LAPIC_IRR >> 4 ...(LAPIC_IRR >> 4) + 7] = { 0, 0, RO },
-	[LAPIC_ESR >> 4] = { 0, 0, RW },
-	[LAPIC_ICR >> 4] = { 0x000ccfff, STATUS_BIT, RW },
-	[LAPIC_ICR_HIGH >> 4] = { 0xff000000, 0, XR | XW },
-	[LAPIC_LVT_TIMER >> 4] = { 0x000700ff, STATUS_BIT, RW },
-	[LAPIC_LVT_THERMAL >> 4] = { 0x000107ff, STATUS_BIT, RW },
-	[LAPIC_LVT_PERF >> 4] = { 0x000107ff, STATUS_BIT, RW },
-	[LAPIC_LVT_LINT0 >> 4] = { 0x0001a7ff, STATUS_BIT | REMOTE_IRR_BIT, RW },
-	[LAPIC_LVT_LINT1 >> 4] = { 0x0001a7ff, STATUS_BIT | REMOTE_IRR_BIT, RW },
-	[LAPIC_LVT_ERROR >> 4] = { 0x000100ff, STATUS_BIT, RW },
-	[LAPIC_TIMER_INITIAL >> 4] = { 0xffffffff, 0, RW },
-	[LAPIC_TIMER_CURRENT >> 4] = { 0, 0, RO },
-	[LAPIC_TIMER_DIVIDE >> 4] = { 0xb, 0, RW },
-	[LAPIC_SELF_IPI >> 4] = { 0xff, 0, W2 },
-};
-
-static const u16 lvt_regs[] = {
+const u16 lapic_lvt_regs[LAPIC_LVTS] = {
 	LAPIC_LVT_TIMER, LAPIC_LVT_THERMAL, LAPIC_LVT_PERF,
 	LAPIC_LVT_LINT0, LAPIC_LVT_LINT1,   LAPIC_LVT_ERROR,
 };
-
-static u32 *reg_at(const struct lapic *lapic, u32 offset)
-{
-	return lapic->regs + offset;
-}
-
-u32 lapic_read_reg(const struct lapic *lapic, u32 offset)
-{
-	return READ_ONCE(*reg_at(lapic, offset));
-}
-
-void lapic_write_reg(struct lapic *lapic, u32 offset, u32 val)
-{
-	WRITE_ONCE(*reg_at(lapic, offset), val);
-}
-
-bool lapic_enabled(const struct lapic *lapic)
-{
-	return READ_ONCE(lapic->base) & LAPIC_BASE_ENABLE;
-}
-
-bool lapic_x2apic_mode(const struct lapic *lapic)
-{
-	return (READ_ONCE(lapic->base) & BASE_MODE) == BASE_MODE;
-}
-
-bool lapic_software_enabled(const struct lapic *lapic)
-{
-	return lapic_read_reg(lapic, LAPIC_SVR) & SVR_ENABLE;
-}
 
 static void lapic_kick(struct lapic *lapic)
 {
@@ -130,18 +38,13 @@ static void lapic_kick(struct lapic *lapic)
 
 /* -- the 256-bit vector registers: eight words, one in every 16 bytes -- */
 
-static u32 word_offset(u32 base, unsigned int word)
-{
-	return base + word * 0x10;
-}
-
 /*
  * The word that holds a vector's bit, for the atomic operations: they work on longs, and the upper
  * half of the first long in each 16-byte slot is padding.
  */
 static unsigned long *vector_word(const struct lapic *lapic, u32 base, u8 vector)
 {
-	return lapic->regs + word_offset(base, vector / 32);
+	return lapic->regs + lapic_word(base, vector / 32);
 }
 
 /* The highest vector in the words that the summary names, or -1. */
@@ -149,7 +52,7 @@ static int highest_vector(const struct lapic *lapic, u32 base, unsigned long wor
 {
 	while (words) {
 		unsigned int word = __fls(words);
-		u32 bits = lapic_read_reg(lapic, word_offset(base, word));
+		u32 bits = lapic_read_reg(lapic, lapic_word(base, word));
 
 		if (bits)
 			return word * 32 + __fls(bits);
@@ -164,7 +67,7 @@ static int highest_isr(const struct lapic *lapic)
 }
 
 /* 11.8.3.1 */
-static u32 lapic_ppr(const struct lapic *lapic)
+u32 lapic_ppr(const struct lapic *lapic)
 {
 	u32 tpr = lapic_read_reg(lapic, LAPIC_TPR);
 	int vector = highest_isr(lapic);
@@ -173,7 +76,7 @@ static u32 lapic_ppr(const struct lapic *lapic)
 	return (tpr & 0xf0) >= isr_class ? tpr : isr_class;
 }
 
-int lapic_pending(struct lapic *lapic)
+int lapic_deliverable(struct lapic *lapic)
 {
 	int vector = highest_vector(lapic, LAPIC_IRR, READ_ONCE(lapic->irr_words));
 
@@ -198,17 +101,17 @@ static void clear_irr(struct lapic *lapic, u8 vector)
 	unsigned int word = vector / 32;
 
 	clear_bit(vector % 32, vector_word(lapic, LAPIC_IRR, vector));
-	if (lapic_read_reg(lapic, word_offset(LAPIC_IRR, word)))
+	if (lapic_read_reg(lapic, lapic_word(LAPIC_IRR, word)))
 		return;
 	clear_bit(word, &lapic->irr_words);
 	smp_mb__after_atomic();
-	if (lapic_read_reg(lapic, word_offset(LAPIC_IRR, word)))
+	if (lapic_read_reg(lapic, lapic_word(LAPIC_IRR, word)))
 		set_bit(word, &lapic->irr_words);
 }
 
 u8 lapic_ack(struct lapic *lapic, u8 vector)
 {
-	u32 offset = word_offset(LAPIC_ISR, vector / 32);
+	u32 offset = lapic_word(LAPIC_ISR, vector / 32);
 
 	clear_irr(lapic, vector);
 	lapic_write_reg(lapic, offset, lapic_read_reg(lapic, offset) | BIT(vector % 32));
@@ -223,7 +126,7 @@ void lapic_eoi(struct lapic *lapic)
 
 	if (vector < 0)
 		return;
-	offset = word_offset(LAPIC_ISR, vector / 32);
+	offset = lapic_word(LAPIC_ISR, vector / 32);
 	bits = lapic_read_reg(lapic, offset) & ~BIT(vector % 32);
 	lapic_write_reg(lapic, offset, bits);
 	if (!bits)
@@ -241,9 +144,9 @@ void lapic_deliver_local(struct lapic *lapic, u32 lvt)
 
 	if (lvt & LAPIC_LVT_MASKED)
 		return;
-	if (vector < FIRST_LEGAL_VECTOR) {
+	if (vector < LAPIC_FIRST_VECTOR) {
 		/* No error interrupt about the error entry's own vector. */
-		atomic_or(ESR_RECEIVE_ILLEGAL_VECTOR, &lapic->esr_pending);
+		atomic_or(LAPIC_ESR_RECEIVE_ILLEGAL_VECTOR, &lapic->esr_pending);
 		return;
 	}
 	clear_bit(vector % 32, vector_word(lapic, LAPIC_TMR, vector));
@@ -252,7 +155,7 @@ void lapic_deliver_local(struct lapic *lapic, u32 lvt)
 }
 
 /* Any CPU. One error interrupt until software writes ESR, which arms it again. */
-static void lapic_error(struct lapic *lapic, u32 error)
+void lapic_error(struct lapic *lapic, u32 error)
 {
 	if (!atomic_fetch_or(error, &lapic->esr_pending))
 		lapic_deliver_local(lapic, lapic_read_reg(lapic, LAPIC_LVT_ERROR));
@@ -267,8 +170,8 @@ static int accept_fixed(struct lapic *lapic, const struct apic_msg *msg)
 
 	if (!lapic_software_enabled(lapic))
 		return -1;
-	if (msg->vector < FIRST_LEGAL_VECTOR) {
-		lapic_error(lapic, ESR_RECEIVE_ILLEGAL_VECTOR);
+	if (msg->vector < LAPIC_FIRST_VECTOR) {
+		lapic_error(lapic, LAPIC_ESR_RECEIVE_ILLEGAL_VECTOR);
 		return -1;
 	}
 	if (msg->level)
@@ -348,7 +251,7 @@ bool lapic_accepts_extint(struct lapic *lapic)
 
 	if (!lapic_enabled(lapic))
 		return true;
-	if (!(lint0 & LAPIC_LVT_MASKED) && ((lint0 >> LVT_MODE_SHIFT) & 7) == APIC_DELIVER_EXTINT)
+	if (!(lint0 & LAPIC_LVT_MASKED) && ((lint0 >> LAPIC_MODE_SHIFT) & 7) == APIC_DELIVER_EXTINT)
 		return true;
 	if (!test_bit(0, &lapic->extint))
 		return false;
@@ -359,240 +262,7 @@ bool lapic_accepts_extint(struct lapic *lapic)
 	return false;
 }
 
-/* -- sending (11.6) -- */
-
-static void send_msg(struct lapic *lapic, const struct apic_msg *msg)
-{
-	if ((msg->mode == APIC_DELIVER_FIXED || msg->mode == APIC_DELIVER_LOWEST) &&
-	    msg->vector < FIRST_LEGAL_VECTOR) {
-		lapic_error(lapic, ESR_SEND_ILLEGAL_VECTOR);
-		return;
-	}
-	apic_msg_send(lapic->irqchip, msg, lapic);
-}
-
-static void send_ipi(struct lapic *lapic, u32 icr, u32 dest)
-{
-	struct apic_msg msg = {
-		.dest = dest,
-		.vector = icr,
-		.mode = (icr >> LVT_MODE_SHIFT) & 7,
-		.shorthand = (icr >> 18) & 3,
-		.logical = icr & ICR_LOGICAL,
-		.wide = lapic_x2apic_mode(lapic),
-	};
-
-	/* INIT level de-assert: does nothing since the Pentium 4 (table 11-3). */
-	if (msg.mode == APIC_DELIVER_INIT && (icr & ICR_LEVEL) && !(icr & ICR_ASSERT))
-		return;
-	/* Not among the delivery modes of an ICR. */
-	if (msg.mode == APIC_DELIVER_EXTINT)
-		return;
-	msg.lowest_priority = msg.mode == APIC_DELIVER_LOWEST;
-	send_msg(lapic, &msg);
-}
-
-static void send_self_ipi(struct lapic *lapic, u8 vector)
-{
-	struct apic_msg msg = {
-		.vector = vector,
-		.mode = APIC_DELIVER_FIXED,
-		.shorthand = APIC_TO_SELF,
-	};
-
-	send_msg(lapic, &msg);
-}
-
-/* -- writing registers; val has no bits that are not writable -- */
-
-static void write_svr(struct lapic *lapic, u32 val)
-{
-	unsigned int i;
-
-	lapic_write_reg(lapic, LAPIC_SVR, val);
-	if (val & SVR_ENABLE)
-		return;
-	/* 11.4.7.2: all LVT entries are masked, and stay so until it is enabled again. */
-	for (i = 0; i < ARRAY_SIZE(lvt_regs); i++)
-		lapic_write_lvt(lapic, lvt_regs[i],
-				lapic_read_reg(lapic, lvt_regs[i]) | LAPIC_LVT_MASKED);
-}
-
-/* The timer's entry is read in its callback: lapic_timer.c writes it. */
-void lapic_write_lvt(struct lapic *lapic, u32 offset, u32 val)
-{
-	if (!lapic_software_enabled(lapic))
-		val |= LAPIC_LVT_MASKED;
-	if (offset == LAPIC_LVT_TIMER)
-		lapic_timer_write_lvt(lapic, val);
-	else
-		lapic_write_reg(lapic, offset, val);
-}
-
-static void write_id(struct lapic *lapic, u32 val)
-{
-	lapic_write_reg(lapic, LAPIC_ID, val);
-	if (val >> 24 != (lapic->id & 0xff))
-		WRITE_ONCE(lapic->irqchip->foreign_ids, true);
-}
-
-static void write_reg(struct lapic *lapic, u32 offset, u32 val)
-{
-	switch (offset) {
-	case LAPIC_ID:
-		write_id(lapic, val);
-		break;
-	case LAPIC_EOI:
-		lapic_eoi(lapic);
-		break;
-	case LAPIC_DFR:
-		lapic_write_reg(lapic, offset, val | 0x0fffffff);
-		break;
-	case LAPIC_SVR:
-		write_svr(lapic, val);
-		break;
-	case LAPIC_ESR:
-		lapic_write_reg(lapic, offset, atomic_xchg(&lapic->esr_pending, 0));
-		break;
-	case LAPIC_ICR:
-		lapic_write_reg(lapic, offset, val);
-		send_ipi(lapic, val, lapic_read_reg(lapic, LAPIC_ICR_HIGH) >> 24);
-		break;
-	case LAPIC_LVT_TIMER:
-	case LAPIC_LVT_THERMAL:
-	case LAPIC_LVT_PERF:
-	case LAPIC_LVT_LINT0:
-	case LAPIC_LVT_LINT1:
-	case LAPIC_LVT_ERROR:
-		lapic_write_lvt(lapic, offset, val);
-		break;
-	case LAPIC_TIMER_INITIAL:
-		lapic_timer_write_initial(lapic, val);
-		break;
-	case LAPIC_TIMER_DIVIDE:
-		lapic_timer_write_divide(lapic, val);
-		break;
-	case LAPIC_SELF_IPI:
-		send_self_ipi(lapic, val);
-		break;
-	default: /* TPR, LDR, ICR high */
-		lapic_write_reg(lapic, offset, val);
-	}
-}
-
-static u32 read_reg(struct lapic *lapic, u32 offset)
-{
-	switch (offset) {
-	case LAPIC_APR: /* not used since the Pentium 4 */
-		return 0;
-	case LAPIC_PPR:
-		return lapic_ppr(lapic);
-	case LAPIC_TIMER_CURRENT:
-		return lapic_timer_current(lapic);
-	}
-	return lapic_read_reg(lapic, offset);
-}
-
-static const struct lapic_reg_info *find_reg(u32 offset, u8 access)
-{
-	static const struct lapic_reg_info none;
-	const struct lapic_reg_info *info = &none;
-
-	if (offset >> 4 < ARRAY_SIZE(reg_info))
-		info = &reg_info[offset >> 4];
-	return info->access & access ? info : NULL;
-}
-
-/* -- xAPIC: the page -- */
-
-bool lapic_claims(const struct lapic *lapic, u64 gpa)
-{
-	if ((lapic->base & BASE_MODE) != LAPIC_BASE_ENABLE)
-		return false;
-	return gpa - (lapic->base & LAPIC_BASE_ADDRESS) < LAPIC_MMIO_SIZE;
-}
-
-u64 lapic_mmio_read(struct lapic *lapic, u32 offset, u8 size)
-{
-	u32 shift = (offset & 0xf) * 8;
-
-	if ((offset & 0xf) + size > sizeof(u32))
-		return 0;
-	if (!find_reg(offset, XR)) {
-		if (!find_reg(offset, XW))
-			lapic_error(lapic, ESR_ILLEGAL_REGISTER);
-		return 0;
-	}
-	return (read_reg(lapic, offset & ~0xfu) >> shift) & ((1ull << (size * 8)) - 1);
-}
-
-void lapic_mmio_write(struct lapic *lapic, u32 offset, u8 size, u64 val)
-{
-	const struct lapic_reg_info *info = find_reg(offset, XW);
-
-	if ((offset & 0xf) || size != sizeof(u32))
-		return;
-	if (info)
-		write_reg(lapic, offset, val & info->writable);
-	else if (!find_reg(offset, XR))
-		lapic_error(lapic, ESR_ILLEGAL_REGISTER);
-}
-
-/* -- x2APIC: MSRs 0x800-0x8ff -- */
-
-#define X2APIC_MSR_FIRST 0x800u
-#define X2APIC_MSR_LAST 0x8ffu
-
-static const struct lapic_reg_info *find_msr(const struct lapic *lapic, u32 index, u8 access)
-{
-	if (!lapic_x2apic_mode(lapic) || index < X2APIC_MSR_FIRST || index > X2APIC_MSR_LAST)
-		return NULL;
-	return find_reg((index - X2APIC_MSR_FIRST) << 4, access);
-}
-
-int lapic_rdmsr(struct lapic *lapic, u32 index, u64 *val)
-{
-	u32 offset = (index - X2APIC_MSR_FIRST) << 4;
-
-	if (!find_msr(lapic, index, R2))
-		return -EINVAL;
-	*val = read_reg(lapic, offset);
-	if (offset == LAPIC_ICR)
-		*val |= (u64)lapic_read_reg(lapic, LAPIC_ICR_HIGH) << 32;
-	return 0;
-}
-
-static int write_x2apic_icr(struct lapic *lapic, const struct lapic_reg_info *info, u64 val)
-{
-	if ((u32)val & ~(info->writable | info->ignored))
-		return -EINVAL;
-	lapic_write_reg(lapic, LAPIC_ICR_HIGH, val >> 32);
-	lapic_write_reg(lapic, LAPIC_ICR, val & info->writable);
-	send_ipi(lapic, val & info->writable, val >> 32);
-	return 0;
-}
-
-int lapic_wrmsr(struct lapic *lapic, u32 index, u64 val)
-{
-	const struct lapic_reg_info *info = find_msr(lapic, index, W2);
-	u32 offset = (index - X2APIC_MSR_FIRST) << 4;
-
-	if (!info)
-		return -EINVAL;
-	if (offset == LAPIC_ICR)
-		return write_x2apic_icr(lapic, info, val);
-	if (val & ~(u64)(info->writable | info->ignored))
-		return -EINVAL;
-	write_reg(lapic, offset, val & info->writable);
-	return 0;
-}
-
 /* -- CR8 (11.8.6) -- */
-
-u8 lapic_get_cr8(const struct lapic *lapic)
-{
-	return lapic_read_reg(lapic, LAPIC_TPR) >> 4;
-}
 
 void lapic_set_cr8(struct lapic *lapic, u8 cr8)
 {
@@ -607,7 +277,7 @@ static u32 x2apic_ldr(u32 id)
 	return (id >> 4) << 16 | BIT(id & 0xf);
 }
 
-static void write_x2apic_identity(struct lapic *lapic)
+void lapic_write_x2apic_identity(struct lapic *lapic)
 {
 	lapic_write_reg(lapic, LAPIC_ID, lapic->id);
 	lapic_write_reg(lapic, LAPIC_LDR, x2apic_ldr(lapic->id));
@@ -618,10 +288,10 @@ static void clear_vectors(struct lapic *lapic)
 	unsigned int word;
 
 	for (word = 0; word < 8; word++) {
-		lapic_write_reg(lapic, word_offset(LAPIC_ISR, word), 0);
-		lapic_write_reg(lapic, word_offset(LAPIC_TMR, word), 0);
+		lapic_write_reg(lapic, lapic_word(LAPIC_ISR, word), 0);
+		lapic_write_reg(lapic, lapic_word(LAPIC_TMR, word), 0);
 		/* The summary may keep a bit that a sender sets right now: it is only a hint. */
-		lapic_write_reg(lapic, word_offset(LAPIC_IRR, word), 0);
+		lapic_write_reg(lapic, lapic_word(LAPIC_IRR, word), 0);
 	}
 	lapic->isr_words = 0;
 }
@@ -640,19 +310,19 @@ static void reset_regs(struct lapic *lapic)
 	lapic_write_reg(lapic, LAPIC_ESR, 0);
 	lapic_write_reg(lapic, LAPIC_ICR, 0);
 	lapic_write_reg(lapic, LAPIC_ICR_HIGH, 0);
-	for (i = 0; i < ARRAY_SIZE(lvt_regs); i++)
-		lapic_write_lvt(lapic, lvt_regs[i], LAPIC_LVT_MASKED);
+	for (i = 0; i < LAPIC_LVTS; i++)
+		lapic_write_lvt(lapic, lapic_lvt_regs[i], LAPIC_LVT_MASKED);
 	/*
 	 * Virtual wire mode, as firmware leaves it (MP specification 3.6.2.2): the boot CPU takes
 	 * the PIC's interrupts. KVM does the same, and guests without firmware count on it.
 	 */
 	if (lapic->bsp)
-		lapic_write_reg(lapic, LAPIC_LVT_LINT0, APIC_DELIVER_EXTINT << LVT_MODE_SHIFT);
+		lapic_write_reg(lapic, LAPIC_LVT_LINT0, APIC_DELIVER_EXTINT << LAPIC_MODE_SHIFT);
 	clear_vectors(lapic);
 	atomic_set(&lapic->esr_pending, 0);
 	clear_bit(0, &lapic->extint);
 	if (lapic_x2apic_mode(lapic))
-		write_x2apic_identity(lapic);
+		lapic_write_x2apic_identity(lapic);
 }
 
 void lapic_reset(struct lapic *lapic, bool init)
@@ -663,11 +333,6 @@ void lapic_reset(struct lapic *lapic, bool init)
 		lapic_write_reg(lapic, LAPIC_ID, lapic->id << 24);
 	}
 	reset_regs(lapic);
-}
-
-u64 lapic_get_base(const struct lapic *lapic)
-{
-	return lapic->base;
 }
 
 void lapic_set_base_limits(struct lapic *lapic, u8 maxphyaddr, bool x2apic)
@@ -684,14 +349,14 @@ static bool mode_change_legal(u64 old, u64 new)
 		return true;
 	if (new == LAPIC_BASE_ENABLE)
 		return old == 0;
-	if (new == BASE_MODE)
+	if (new == LAPIC_BASE_MODE)
 		return old == LAPIC_BASE_ENABLE;
 	return true;
 }
 
 int lapic_set_base(struct lapic *lapic, u64 val, bool host_initiated)
 {
-	u64 old_mode = lapic->base & BASE_MODE, mode = val & BASE_MODE;
+	u64 old_mode = lapic->base & LAPIC_BASE_MODE, mode = val & LAPIC_BASE_MODE;
 
 	if ((val & lapic->base_reserved) || mode == LAPIC_BASE_X2APIC)
 		return -EINVAL;
@@ -701,8 +366,8 @@ int lapic_set_base(struct lapic *lapic, u64 val, bool host_initiated)
 	WRITE_ONCE(lapic->base, val);
 	if (mode == old_mode)
 		return 0;
-	if (mode == BASE_MODE) {
-		write_x2apic_identity(lapic);
+	if (mode == LAPIC_BASE_MODE) {
+		lapic_write_x2apic_identity(lapic);
 		lapic_write_reg(lapic, LAPIC_ICR_HIGH, 0);
 		return 0;
 	}
@@ -711,101 +376,6 @@ int lapic_set_base(struct lapic *lapic, u64 val, bool host_initiated)
 	 */
 	lapic_write_reg(lapic, LAPIC_ID, lapic->id << 24);
 	reset_regs(lapic);
-	return 0;
-}
-
-/* -- saved state -- */
-
-void lapic_get_state(struct lapic *lapic, struct kvm_lapic_state *state)
-{
-	u32 ppr = lapic_ppr(lapic), current_count = lapic_timer_current(lapic);
-
-	memcpy(state->regs, lapic->regs, sizeof(state->regs));
-	memcpy(state->regs + LAPIC_PPR, &ppr, sizeof(ppr));
-	memcpy(state->regs + LAPIC_TIMER_CURRENT, &current_count, sizeof(current_count));
-	/* Without KVM_CAP_X2APIC_API the ID stands where an xAPIC has it. */
-	if (lapic_x2apic_mode(lapic)) {
-		u32 id = lapic->id << 24;
-
-		memcpy(state->regs + LAPIC_ID, &id, sizeof(id));
-	}
-}
-
-static u32 state_reg(const struct kvm_lapic_state *state, u32 offset)
-{
-	u32 val;
-
-	memcpy(&val, state->regs + offset, sizeof(val));
-	return val;
-}
-
-static void set_state_vectors(struct lapic *lapic, const struct kvm_lapic_state *state)
-{
-	unsigned int word;
-
-	lapic->isr_words = 0;
-	for (word = 0; word < 8; word++) {
-		u32 legal = word ? ~0u : ~(BIT(FIRST_LEGAL_VECTOR) - 1);
-		u32 isr = state_reg(state, word_offset(LAPIC_ISR, word)) & legal;
-		u32 irr = state_reg(state, word_offset(LAPIC_IRR, word)) & legal;
-		u32 tmr = state_reg(state, word_offset(LAPIC_TMR, word)) & legal;
-
-		lapic_write_reg(lapic, word_offset(LAPIC_ISR, word), isr);
-		lapic_write_reg(lapic, word_offset(LAPIC_TMR, word), tmr);
-		lapic_write_reg(lapic, word_offset(LAPIC_IRR, word), irr);
-		if (isr)
-			lapic->isr_words |= BIT(word);
-		if (irr)
-			set_bit(word, &lapic->irr_words);
-	}
-}
-
-static u32 state_writable(const struct kvm_lapic_state *state, u32 offset)
-{
-	return state_reg(state, offset) & reg_info[offset >> 4].writable;
-}
-
-static void set_state_identity(struct lapic *lapic, const struct kvm_lapic_state *state)
-{
-	lapic_write_reg(lapic, LAPIC_DFR, state_writable(state, LAPIC_DFR) | 0x0fffffff);
-	if (lapic_x2apic_mode(lapic)) {
-		write_x2apic_identity(lapic);
-		lapic_write_reg(lapic, LAPIC_ICR_HIGH, state_reg(state, LAPIC_ICR_HIGH));
-		return;
-	}
-	write_id(lapic, state_writable(state, LAPIC_ID));
-	lapic_write_reg(lapic, LAPIC_LDR, state_writable(state, LAPIC_LDR));
-	lapic_write_reg(lapic, LAPIC_ICR_HIGH, state_writable(state, LAPIC_ICR_HIGH));
-}
-
-int lapic_set_state(struct lapic *lapic, const struct kvm_lapic_state *state)
-{
-	u64 deadline = lapic->tsc_deadline;
-	unsigned int i;
-
-	if (!lapic_timer_mode_legal(state_writable(state, LAPIC_LVT_TIMER)))
-		return -EINVAL;
-
-	set_state_identity(lapic, state);
-	set_state_vectors(lapic, state);
-	lapic_write_reg(lapic, LAPIC_TPR, state_writable(state, LAPIC_TPR));
-	lapic_write_reg(lapic, LAPIC_ICR, state_writable(state, LAPIC_ICR));
-	lapic_write_reg(lapic, LAPIC_ESR, state_reg(state, LAPIC_ESR) & 0xff);
-	lapic_write_reg(lapic, LAPIC_SVR, state_writable(state, LAPIC_SVR));
-	lapic_timer_reset(lapic);
-	/*
-	 * As saved, even where software would find them masked: LINT0 of the boot CPU after reset.
-	 */
-	for (i = 0; i < ARRAY_SIZE(lvt_regs); i++)
-		if (lvt_regs[i] != LAPIC_LVT_TIMER)
-			lapic_write_reg(lapic, lvt_regs[i], state_writable(state, lvt_regs[i]));
-	lapic_timer_restore(lapic, &(struct lapic_timer_state){
-					   .lvt = state_writable(state, LAPIC_LVT_TIMER),
-					   .initial = state_reg(state, LAPIC_TIMER_INITIAL),
-					   .current_count = state_reg(state, LAPIC_TIMER_CURRENT),
-					   .divide = state_writable(state, LAPIC_TIMER_DIVIDE),
-					   .deadline = deadline,
-				   });
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #define VMM_IRQ_LAPIC_H
 
 #include <linux/atomic.h>
+#include <linux/compiler.h>
 #include <linux/kvm.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -23,6 +24,7 @@ struct apic_msg;
 #define LAPIC_BASE_BSP (1ull << 8)
 #define LAPIC_BASE_X2APIC (1ull << 10)
 #define LAPIC_BASE_ENABLE (1ull << 11)
+#define LAPIC_BASE_MODE (LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC)
 #define LAPIC_BASE_ADDRESS 0x000ffffffffff000ull
 
 /* Register offsets in the xAPIC page (SDM vol. 3, table 11-1). */
@@ -55,6 +57,7 @@ enum lapic_reg {
 };
 
 #define LAPIC_LVT_MASKED (1u << 16)
+#define LAPIC_SVR_ENABLE (1u << 8)
 
 /* lapic_take_events() */
 #define LAPIC_EVENT_INIT (1u << 0) /* act on it before LAPIC_EVENT_SIPI */
@@ -101,6 +104,27 @@ struct lapic {
 	bool bsp;
 };
 
+static inline u32 lapic_read_reg(const struct lapic *lapic, u32 offset)
+{
+	return READ_ONCE(*(const u32 *)(lapic->regs + offset));
+}
+
+/* Globally: IA32_APIC_BASE. */
+static inline bool lapic_enabled(const struct lapic *lapic)
+{
+	return READ_ONCE(lapic->base) & LAPIC_BASE_ENABLE;
+}
+
+static inline bool lapic_x2apic_mode(const struct lapic *lapic)
+{
+	return (READ_ONCE(lapic->base) & LAPIC_BASE_MODE) == LAPIC_BASE_MODE;
+}
+
+static inline bool lapic_software_enabled(const struct lapic *lapic)
+{
+	return lapic_read_reg(lapic, LAPIC_SVR) & LAPIC_SVR_ENABLE;
+}
+
 /*
  * Lifetime. lapic_create() makes one in the state after reset; no one sees it until
  * lapic_publish(), which is the last, infallible step of making a vCPU (kick() works from then on).
@@ -118,11 +142,16 @@ void lapic_destroy(struct lapic *lapic);
 void lapic_reset(struct lapic *lapic, bool init);
 
 /* -- the run loop -- */
+/* The slow half of the next: something may be in IRR. */
+int lapic_deliverable(struct lapic *lapic);
 /*
  * The vector to inject now: the highest in IRR if it is above PPR, or -1. Ignores RFLAGS.IF, which
  * is the caller's.
  */
-int lapic_pending(struct lapic *lapic);
+static inline int lapic_pending(struct lapic *lapic)
+{
+	return READ_ONCE(lapic->irr_words) ? lapic_deliverable(lapic) : -1;
+}
 /* Vector is lapic_pending()'s: IRR -> ISR. Returns it. */
 u8 lapic_ack(struct lapic *lapic, u8 vector);
 /*
@@ -158,7 +187,10 @@ int lapic_wrmsr(struct lapic *lapic, u32 index, u64 val);
  * make any).
  */
 int lapic_set_base(struct lapic *lapic, u64 val, bool host_initiated);
-u64 lapic_get_base(const struct lapic *lapic);
+static inline u64 lapic_get_base(const struct lapic *lapic)
+{
+	return lapic->base;
+}
 /* From CPUID: address bits that exist, and whether x2APIC does. Default: 52 bits and x2APIC. */
 void lapic_set_base_limits(struct lapic *lapic, u8 maxphyaddr, bool x2apic);
 
@@ -170,7 +202,10 @@ void lapic_set_tsc_deadline(struct lapic *lapic, u64 val);
 /* The guest's TSC was set or its offset moved: the deadline means another time now. */
 void lapic_tsc_changed(struct lapic *lapic);
 
-u8 lapic_get_cr8(const struct lapic *lapic);
+static inline u8 lapic_get_cr8(const struct lapic *lapic)
+{
+	return lapic_read_reg(lapic, LAPIC_TPR) >> 4;
+}
 void lapic_set_cr8(struct lapic *lapic, u8 cr8);
 
 /*
@@ -191,9 +226,5 @@ int lapic_set_state(struct lapic *lapic, const struct kvm_lapic_state *state);
 /* 1: taken; 0: that vector was pending already; -1: not taken. */
 int lapic_accept(struct lapic *lapic, const struct apic_msg *msg);
 bool lapic_matches(const struct lapic *lapic, const struct apic_msg *msg);
-bool lapic_enabled(const struct lapic *lapic); /* globally: IA32_APIC_BASE */
-bool lapic_software_enabled(const struct lapic *lapic);
-bool lapic_x2apic_mode(const struct lapic *lapic);
-u32 lapic_read_reg(const struct lapic *lapic, u32 offset);
 
 #endif

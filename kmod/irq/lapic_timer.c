@@ -12,7 +12,7 @@
 
 #include "irq/irqchip.h"
 #include "irq/lapic.h"
-#include "irq/lapic_timer.h"
+#include "irq/lapic_internal.h"
 
 #define LVT_TIMER_MODE (3u << 17)
 #define LVT_TIMER_PERIODIC (1u << 17)
