@@ -9,6 +9,7 @@
 #include <linux/syscore_ops.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
+#include <trace/events/ipi.h> /* which smp_send_reschedule() may need */
 
 #include "compat-probes.h"
 
@@ -49,6 +50,13 @@ extern unsigned int mxcsr_feature_mask;
 #define COMPAT_FOLL_HONOR_NUMA_FAULT FOLL_HONOR_NUMA_FAULT
 #else
 #define COMPAT_FOLL_HONOR_NUMA_FAULT 0
+#endif
+
+/* struct kvm_run's own name for what userspace may change at any time; newer headers rename it for the kernel. */
+#ifdef VMM_HAVE_IMMEDIATE_EXIT_UNSAFE
+#define compat_immediate_exit immediate_exit__unsafe
+#else
+#define compat_immediate_exit immediate_exit
 #endif
 
 /* Speculative return stack overflow on CPUs that can be told to train predictors less while guests may run. */

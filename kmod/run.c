@@ -10,6 +10,8 @@
 #include <asm/fpu/api.h>
 
 #include "backend.h"
+#include "compat.h"
+#include "compat.h"
 #include "exit.h"
 #include "irq/lapic.h"
 #include "state.h"
@@ -289,7 +291,7 @@ static int run_with_fpu(struct vcpu *vcpu)
 
 	fpu_enter(vcpu);
 	r = exit_complete_userspace(vcpu);
-	if (r > 0 && READ_ONCE(vcpu->run->immediate_exit)) {
+	if (r > 0 && READ_ONCE(vcpu->run->compat_immediate_exit)) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		r = -EINTR;
 	}
