@@ -20,6 +20,12 @@
 /* A host with all bits set in every leaf, but sane limits, sizes and lists. */
 static u32 host_max_basic, host_max_extended;
 
+/* PKRU is aligned and has XFD; component 11 is a supervisor's. */
+static u32 component_flags(u32 component)
+{
+	return component == 9 ? 6 : component == 11 ? 1 : 0;
+}
+
 static void all_ones(u32 leaf, u32 subleaf, u32 regs[4])
 {
 	static const u32 caches[4] = { 0x121, 0x122, 0x143, 0 }; /* L1d, L1i, L2, none */
@@ -34,8 +40,7 @@ static void all_ones(u32 leaf, u32 subleaf, u32 regs[4])
 	else if (leaf == 0x80000008)
 		regs[EAX] = 0x3934; /* 57 and 52 bits */
 	else if (leaf == 0xd && subleaf >= 2)
-		memcpy(regs, (u32[4]){ 0x100, 0x1000 * subleaf, subleaf == 9 ? 6 : subleaf == 11, 0 },
-		       16);
+		memcpy(regs, (u32[4]){ 0x100, 0x1000 * subleaf, component_flags(subleaf), 0 }, 16);
 }
 
 static void all_zero(u32 leaf, u32 subleaf, u32 regs[4])
@@ -230,6 +235,7 @@ START_TEST(cpuid_needs_the_host)
 	ck_assert_uint_eq(reg_of(6, 0, EAX), 4);
 	ck_assert_uint_eq(reg_of(7, 0, EAX) | reg_of(7, 0, EBX) | reg_of(7, 0, ECX), 0);
 	ck_assert_uint_eq(reg_of(0x80000001, 0, EDX), 0);
+	supported(all_zero, &nothing);
 	ck_assert_uint_eq(reg_of(0x80000008, 0, EAX), 0);
 }
 END_TEST
