@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
+#include <trace/events/ipi.h>
 
 #include "backend.h"
 #include "compat.h"
