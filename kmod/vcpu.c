@@ -16,7 +16,6 @@
 #include "ioctl.h"
 #include "irq/lapic.h"
 #include "state.h"
-#include "stats.h"
 #include "timer.h"
 #include "virt.h"
 #include "vm.h"
@@ -410,7 +409,6 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	vcpu_reset(vcpu, false);
 	timer_set_guest_tsc(vcpu, 0);
 	vcpu_put(vcpu);
-	stats_vcpu_created();
 	return vcpu;
 out_backend:
 	backend->vcpu_destroy(vcpu);
@@ -435,7 +433,6 @@ void vcpu_free(struct vcpu *vcpu)
 	free_pages_exact(vcpu->run, VCPU_MMAP_PAGES * PAGE_SIZE);
 	kvfree(vcpu->cpuid_entries);
 	kvfree(vcpu);
-	stats_vcpu_destroyed();
 }
 
 static int check_new_id(struct vm *vm, u32 id)

@@ -433,7 +433,8 @@ static struct vm *vm_create(void)
 	r = claim_irqchip_ranges(vm);
 	if (r)
 		goto out_mmio;
-	stats_vm_created();
+	vm->owner = task_tgid_nr(current);
+	stats_add_vm(vm);
 	return vm;
 out_mmio:
 	iobus_destroy(&vm->mmio);
@@ -453,6 +454,7 @@ static void vm_destroy(struct vm *vm)
 {
 	unsigned int i;
 
+	stats_remove_vm(vm);
 	/* No vCPU fd is left, so nothing runs; the timers are the only callers that may still come. */
 	timer_cancel_pit(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
@@ -468,7 +470,6 @@ static void vm_destroy(struct vm *vm)
 	virt_put();
 	mmdrop(vm->mm);
 	kvfree(vm);
-	stats_vm_destroyed();
 }
 
 void vm_get(struct vm *vm)

@@ -28,6 +28,8 @@ struct vm {
 	bool dead;		  /* broken: every ioctl answers -EIO; only ever set */
 	struct mutex lock;	  /* creation of vCPUs, irqchip, PIT; see docs/locking.md */
 	struct hrtimer pit_timer;
+	pid_t owner;		  /* who created it, for people to read */
+	struct list_head stats_link; /* stats.c */
 
 	/* vCPUs whose TSCs are written alike stay alike. */
 	raw_spinlock_t tsc_lock;
