@@ -76,7 +76,7 @@ make_state() {
   mkdir -p "$state/saved"
   make_cd "$state/cd.iso"
   make_bochsrc >"$run/bochsrc"
-  "$build/supervise" --dir "$run" --boot-timeout 600 --timeout 600 --save --expect "$expected_warning" -- \
+  supervised "$build/supervise" --dir "$run" --boot-timeout 600 --timeout 600 --save --expect "$expected_warning" -- \
     env LD_PRELOAD="$build/bochs_state.so" BOCHS_SAVE="$state/saved" bochs-bin -q -f "$run/bochsrc" || return
   # Paths of this run are in it; every restored run has its own. Plugins are loaded as plugin_ctrl lists them and
   # their timers numbered as they are loaded: usb_uhci must stay the last, as in a fresh machine, or the serial
