@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Events on their way into the guest, and the masks that hold them back (APM vol. 2, 15.20 and 15.21). */
+#include <linux/smp.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
+#include "compat.h"
 #include "svm/svm.h"
 
 /* -- injection -- */
@@ -160,17 +162,21 @@ static void intercept_exceptions(struct vcpu_svm *svm, bool all)
 }
 
 /*
- * An NMI that waits for an IRET to end or for a shadow to pass has no window of its own: the guest makes one step.
- * Not with an event to inject: its frame would hold our TF. The NMI then waits for the next exit. For the same
- * reason an exception of the stepped instruction exits, and is delivered when TF is the guest's again.
+ * An NMI that waits has no window of its own. Behind an event that goes first, an interrupt that we send ourselves
+ * stops the guest as soon as that is delivered. Behind an IRET or a shadow the guest makes one step; an exception of
+ * the stepped instruction exits too, because its frame must not hold our TF.
  */
-void svm_begin_step(struct vcpu_svm *svm)
+void svm_open_nmi_window(struct vcpu_svm *svm)
 {
 	struct vmcb *vmcb = svm->vmcb;
 
-	if (likely(!svm->nmi_window) || (vmcb->control.event_inj & VMCB_EVENT_VALID))
+	if (likely(!svm->nmi_window) || (svm->nmi_masked && !svm->iret_begun))
 		return;
-	if (svm->nmi_masked ? !svm->iret_begun : !in_shadow(svm))
+	if (vmcb->control.event_inj & VMCB_EVENT_VALID) {
+		smp_send_reschedule(smp_processor_id());
+		return;
+	}
+	if (!svm->iret_begun && !in_shadow(svm))
 		return;
 	svm->stepping = true;
 	intercept_exceptions(svm, true);

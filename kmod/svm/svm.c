@@ -385,7 +385,7 @@ static void write_state(struct vcpu_svm *svm)
 		save->dr6 = vcpu->dr6;
 		svm_dirty(svm, CLEAN_DR);
 	}
-	svm_begin_step(svm);
+	svm_open_nmi_window(svm);
 }
 
 static void read_state(struct vcpu_svm *svm)

@@ -132,7 +132,7 @@ u32 svm_get_shadow(struct vcpu *vcpu);
 void svm_set_shadow(struct vcpu *vcpu, u32 shadow);
 bool svm_get_nmi_masked(struct vcpu *vcpu);
 void svm_set_nmi_masked(struct vcpu *vcpu, bool masked);
-void svm_begin_step(struct vcpu_svm *svm);	/* last before entry */
+void svm_open_nmi_window(struct vcpu_svm *svm);	/* last before entry */
 void svm_cancel_injection(struct vcpu_svm *svm);
 void svm_complete_events(struct vcpu_svm *svm);	/* after each exit, before its decoding */
 
