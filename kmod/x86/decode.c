@@ -33,24 +33,23 @@ enum encoding {
 
 #define F_MODRM (1u << 0)
 #define F_MEM (1u << 1) /* ModRM.mod 3 is refused */
-#define F_REG (1u << 2) /* ModRM.mod other than 3 is refused */
-#define F_BYTE (1u << 3) /* operand size 1 */
-#define F_NATIVE (1u << 4) /* operand size 8 in 64-bit mode, else 4; no prefix changes it */
-#define F_MAX4 (1u << 5) /* REX.W does not make the operand size 8 */
-#define F_VEC (1u << 6) /* vector move, legacy or VEX */
-#define F_L0 (1u << 7) /* with VEX.L 1 refused */
-#define F_DQ (1u << 8) /* operand size 8 with REX.W, else 4 */
-#define F_ALIGNED (1u << 9)
-#define F_LOCK (1u << 10) /* lock is legal when the destination is memory */
-#define F_REP (1u << 11) /* f2 and f3 both repeat */
-#define F_REPCC (1u << 12) /* f2 and f3 repeat while a condition holds */
-#define F_NO64 (1u << 13) /* refused in 64-bit mode */
-#define F_ONLY64 (1u << 14)
+#define F_BYTE (1u << 2) /* operand size 1 */
+#define F_NATIVE (1u << 3) /* operand size 8 in 64-bit mode, else 4; no prefix changes it */
+#define F_MAX4 (1u << 4) /* REX.W does not make the operand size 8 */
+#define F_VEC (1u << 5) /* vector move, legacy or VEX */
+#define F_L0 (1u << 6) /* with VEX.L 1 refused */
+#define F_DQ (1u << 7) /* operand size 8 with REX.W, else 4 */
+#define F_ALIGNED (1u << 8)
+#define F_LOCK (1u << 9) /* lock is legal: the destination is memory, read and written */
+#define F_REP (1u << 10) /* f2 and f3 both repeat */
+#define F_REPCC (1u << 11) /* f2 and f3 repeat while a condition holds */
+#define F_NO64 (1u << 12) /* refused in 64-bit mode */
+#define F_ONLY64 (1u << 13)
 /* The row stands for a sub-table, `op` says which. */
-#define F_BY_REG (1u << 15) /* chosen by ModRM.reg */
-#define F_BY_PREFIX (1u << 16) /* chosen by the mandatory prefix */
-#define F_BY_MOD (1u << 17) /* chosen by ModRM.mod: memory, register */
-#define F_BY_RM (1u << 18) /* chosen by the low six bits of ModRM */
+#define F_BY_REG (1u << 14) /* chosen by ModRM.reg */
+#define F_BY_PREFIX (1u << 15) /* chosen by the mandatory prefix */
+#define F_BY_MOD (1u << 16) /* chosen by ModRM.mod: memory, register */
+#define F_BY_RM (1u << 17) /* chosen by the low six bits of ModRM */
 #define F_SUBTABLE (F_BY_REG | F_BY_PREFIX | F_BY_MOD | F_BY_RM)
 
 struct form {
@@ -123,7 +122,6 @@ enum subtable {
 #define STRING(op, dst, src, f) { INSN_##op, A_##dst, A_##src, M_OPSIZE, f }
 /* No operands that need decoding. */
 #define PLAIN(op) { INSN_##op, A_NONE, A_NONE, M_OPSIZE, 0 }
-#define PLAIN_REG(op) { INSN_##op, A_NONE, A_NONE, M_OPSIZE, F_MODRM | F_REG }
 #define VEC_LOAD(mem, f) { INSN_MOVVEC, A_V, A_E, mem, F_MODRM | F_MEM | F_VEC | (f) }
 #define VEC_STORE(mem, f) { INSN_MOVVEC, A_E, A_V, mem, F_MODRM | F_MEM | F_VEC | (f) }
 #define BY_REG(table) { SUB_##table, 0, 0, 0, F_MODRM | F_BY_REG }
@@ -274,28 +272,28 @@ static const struct {
 
 /* Bits 5:0 of ModRM when ModRM.mod is 3 choose among these. */
 static const struct form system_reg[64] = {
-	[0x01] = PLAIN_REG(VMCALL),
-	[0x02] = PLAIN_REG(VMLAUNCH),
-	[0x03] = PLAIN_REG(VMRESUME),
-	[0x04] = PLAIN_REG(VMXOFF),
-	[0x08] = PLAIN_REG(MONITOR),
-	[0x09] = PLAIN_REG(MWAIT),
+	[0x01] = PLAIN(VMCALL),
+	[0x02] = PLAIN(VMLAUNCH),
+	[0x03] = PLAIN(VMRESUME),
+	[0x04] = PLAIN(VMXOFF),
+	[0x08] = PLAIN(MONITOR),
+	[0x09] = PLAIN(MWAIT),
 	[0x10] = BY_PREFIX(XGETBV),
 	[0x11] = BY_PREFIX(XSETBV),
 	[0x14] = BY_PREFIX(VMFUNC),
-	[0x18] = PLAIN_REG(VMRUN),
-	[0x19] = PLAIN_REG(VMMCALL),
-	[0x1a] = PLAIN_REG(VMLOAD),
-	[0x1b] = PLAIN_REG(VMSAVE),
-	[0x1c] = PLAIN_REG(STGI),
-	[0x1d] = PLAIN_REG(CLGI),
-	[0x1e] = PLAIN_REG(SKINIT),
-	[0x1f] = PLAIN_REG(INVLPGA),
-	[0x20 ... 0x27] = { INSN_SMSW, A_E, A_NONE, 2, F_MODRM | F_REG },
-	[0x30 ... 0x37] = { INSN_LMSW, A_NONE, A_E, 2, F_MODRM | F_REG },
-	[0x39] = PLAIN_REG(RDTSCP),
+	[0x18] = PLAIN(VMRUN),
+	[0x19] = PLAIN(VMMCALL),
+	[0x1a] = PLAIN(VMLOAD),
+	[0x1b] = PLAIN(VMSAVE),
+	[0x1c] = PLAIN(STGI),
+	[0x1d] = PLAIN(CLGI),
+	[0x1e] = PLAIN(SKINIT),
+	[0x1f] = PLAIN(INVLPGA),
+	[0x20 ... 0x27] = { INSN_SMSW, A_E, A_NONE, 2, F_MODRM },
+	[0x30 ... 0x37] = { INSN_LMSW, A_NONE, A_E, 2, F_MODRM },
+	[0x39] = PLAIN(RDTSCP),
 	[0x3a] = BY_PREFIX(MONITORX),
-	[0x3b] = PLAIN_REG(MWAITX),
+	[0x3b] = PLAIN(MWAITX),
 };
 
 static const struct form subtables[NR_SUBTABLES][8] = {
@@ -386,10 +384,10 @@ static const struct form subtables[NR_SUBTABLES][8] = {
 	[SUB_0FD6] = { [PREFIX_66] = VEC_STORE(8, F_L0) },
 	[SUB_0FE7] = { [PREFIX_66] = VEC_STORE(M_OPSIZE, F_ALIGNED) },
 	[SUB_0FF0] = { [PREFIX_F2] = VEC_LOAD(M_OPSIZE, 0) },
-	[SUB_XGETBV] = { [PREFIX_NONE] = PLAIN_REG(XGETBV) },
-	[SUB_XSETBV] = { [PREFIX_NONE] = PLAIN_REG(XSETBV) },
-	[SUB_VMFUNC] = { [PREFIX_NONE] = PLAIN_REG(VMFUNC) },
-	[SUB_MONITORX] = { [PREFIX_NONE] = PLAIN_REG(MONITORX) },
+	[SUB_XGETBV] = { [PREFIX_NONE] = PLAIN(XGETBV) },
+	[SUB_XSETBV] = { [PREFIX_NONE] = PLAIN(XSETBV) },
+	[SUB_VMFUNC] = { [PREFIX_NONE] = PLAIN(VMFUNC) },
+	[SUB_MONITORX] = { [PREFIX_NONE] = PLAIN(MONITORX) },
 	[SUB_0F382A] = { [PREFIX_66] = VEC_LOAD(M_OPSIZE, F_ALIGNED) },
 	[SUB_0F3880] = { [PREFIX_66] = { INSN_INVEPT, A_G, A_E, 16, F_MODRM | F_MEM | F_NATIVE } },
 	[SUB_0F3881] = { [PREFIX_66] = { INSN_INVVPID, A_G, A_E, 16, F_MODRM | F_MEM | F_NATIVE } },
@@ -636,19 +634,15 @@ static int resolve(struct decoder *d, const struct form **form)
 
 static int check_form(const struct decoder *d, const struct form *f)
 {
-	bool mem = d->modrm < 0xc0;
-
 	if ((f->flags & F_NO64) && d->mode == DECODE_64)
 		return -EINVAL;
 	if ((f->flags & F_ONLY64) && d->mode != DECODE_64)
 		return -EINVAL;
-	if ((f->flags & F_MEM) && !mem)
-		return -EINVAL;
-	if ((f->flags & F_REG) && mem)
+	if ((f->flags & F_MEM) && d->modrm >= 0xc0)
 		return -EINVAL;
 	if (d->vex && (!(f->flags & F_VEC) || (d->vex_l && (f->flags & F_L0))))
 		return -EINVAL;
-	if (d->lock && (!(f->flags & F_LOCK) || f->dst != A_E))
+	if (d->lock && !(f->flags & F_LOCK))
 		return -EINVAL;
 	/* f3 41 90 is xchg r8, rax. */
 	if (f->op == INSN_PAUSE && d->b)
@@ -756,7 +750,7 @@ static void set_gpr(const struct decoder *d, const struct x86_insn *insn,
 	operand->kind = OPND_REG;
 	operand->reg = reg;
 	/* Byte registers 4 to 7 are ah, ch, dh, bh unless there is a REX (SDM 3.4.1.1). */
-	if (insn->opsize == 1 && !d->rex && reg >= 4 && reg < 8) {
+	if (insn->opsize == 1 && !d->rex && reg >= 4) {
 		operand->high = true;
 		operand->reg = reg - 4;
 	}

@@ -551,6 +551,9 @@ START_TEST(decode_repeat_prefixes)
 	/* On other instructions it repeats nothing. */
 	ck_assert_int_eq(OK("\xf3\x89\x07", DECODE_64).rep, INSN_NO_REP);
 	ck_assert_int_eq(OK("\xf3\xee", DECODE_64).rep, INSN_NO_REP);
+	/* pause is f3 90; with REX.B that is an exchange with r8. */
+	ck_assert_int_eq(OK("\xf3\x48\x90", DECODE_64).op, INSN_PAUSE);
+	ck_assert_int_eq(ERROR("\xf3\x41\x90", DECODE_64), -EINVAL);
 }
 END_TEST
 
@@ -676,7 +679,8 @@ START_TEST(decode_vex)
 	ck_assert_int_eq(OK("\xc4\xe2\x7d\x2a\x07", DECODE_64).opsize, 32); /* vmovntdqa */
 	ck_assert_int_eq(OK("\xc5\xfe\x10\x07", DECODE_64).memsize, 4); /* vmovss ignores L */
 	ck_assert_int_eq(OK("\xc5\xfe\x6f\x07", DECODE_32).opsize, 32);
-	/* VEX.W is ignored outside 64-bit mode. */
+	/* VEX.W and VEX.B are ignored outside 64-bit mode. */
+	ck_assert_int_eq(OK("\xc4\xc1\x78\x10\x07", DECODE_32).base, X86_RDI);
 	ck_assert_int_eq(OK("\xc4\xe1\xf9\x6e\x07", DECODE_32).memsize, 4);
 	/* L = 1 without a 256-bit form, a third operand, prefixes, what is no vector move. */
 	ck_assert_int_eq(ERROR("\xc5\xfd\x6e\x07", DECODE_64), -EINVAL);
@@ -703,6 +707,12 @@ START_TEST(decode_length_limit)
 	memset(bytes, 0x2e, sizeof(bytes));
 	memcpy(bytes + 14, "\x8b\x07", 2);
 	ck_assert_int_eq(decode_error(bytes, 16, DECODE_64), -EINVAL);
+	ck_assert_int_eq(decode_error(bytes, 14, DECODE_64), -ENODATA);
+	/* Also when the limit falls into the displacement or the immediate. */
+	memcpy(bytes + 7, "\x81\x05\0\0\0\0\0\0", 8);
+	ck_assert_int_eq(decode_error(bytes, 16, DECODE_64), -EINVAL);
+	memcpy(bytes + 10, "\x81\x05\0\0\0", 5);
+	ck_assert_int_eq(decode_error(bytes, 15, DECODE_64), -EINVAL);
 	ck_assert_int_eq(decode_error(bytes, 14, DECODE_64), -ENODATA);
 	ck_assert_int_eq(decode_error(bytes, 0, DECODE_64), -ENODATA);
 }
