@@ -119,11 +119,8 @@ static int exit_to_user(struct vcpu *vcpu, u32 reason)
 	return 0;
 }
 
-/* 1: go on; 0 and less: leave KVM_RUN. */
-static int take_requests(struct vcpu *vcpu)
+static void take_requests(struct vcpu *vcpu)
 {
-	if (test_bit(VCPU_REQ_DEAD, &vcpu->requests))
-		return -EIO;
 	if (test_and_clear_bit(VCPU_REQ_TLB_FLUSH, &vcpu->requests)) {
 		preempt_disable();
 		if (vcpu->cpu >= 0)
@@ -132,7 +129,6 @@ static int take_requests(struct vcpu *vcpu)
 			vcpu_request(vcpu, VCPU_REQ_TLB_FLUSH);
 		preempt_enable();
 	}
-	return 1;
 }
 
 /* INIT and SIPI (SDM vol 3, 9.4.1): a SIPI counts only in wait-for-SIPI. */
@@ -157,7 +153,7 @@ static void take_apic_events(struct vcpu *vcpu)
 /* Would schedule() be wrong now? Anything that ends the wait. */
 static bool wait_is_over(struct vcpu *vcpu)
 {
-	if (READ_ONCE(vcpu->requests) & BIT(VCPU_REQ_DEAD) || signal_pending(current))
+	if (signal_pending(current))
 		return true;
 	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
 		return true;
@@ -228,11 +224,8 @@ static int prepare(struct vcpu *vcpu)
 {
 	int r;
 
-	if (unlikely(vcpu->requests)) {
-		r = take_requests(vcpu);
-		if (r <= 0)
-			return r;
-	}
+	if (unlikely(vcpu->requests))
+		take_requests(vcpu);
 	if (unlikely(vcpu->lapic && lapic_has_events(vcpu->lapic)))
 		take_apic_events(vcpu);
 	if (unlikely(vcpu->triple_fault)) {

@@ -269,7 +269,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	const struct ioctl_row *row;
 	long r;
 
-	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->dead))
+	if (vcpu->vm->mm != current->mm)
 		return -EIO;
 	row = ioctl_find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
 	if (!row)

@@ -71,7 +71,6 @@ enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST };
 /* vcpu->requests: bits set by anyone, taken by the vCPU's thread before entry. */
 enum vcpu_request {
 	VCPU_REQ_TLB_FLUSH,
-	VCPU_REQ_DEAD, /* the VM is broken or being torn down: KVM_RUN returns -EIO. Never cleared */
 };
 
 /* What KVM_RUN has to finish when userspace comes back. */

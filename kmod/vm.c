@@ -60,18 +60,6 @@ static const struct mmu_ops vm_mmu_ops = {
 	.flush = flush_for_mmu,
 };
 
-void vm_kill(struct vm *vm)
-{
-	struct vcpu *vcpu;
-	unsigned int i;
-
-	WRITE_ONCE(vm->dead, true);
-	vmm_for_each_vcpu(i, vcpu, vm) {
-		vcpu_request(vcpu, VCPU_REQ_DEAD);
-		vcpu_kick(vcpu);
-	}
-}
-
 /* -- memory -- */
 
 static long set_memory_region(void *object, void *data)
@@ -382,7 +370,7 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct vm *vm = file->private_data;
 	const struct ioctl_row *row;
 
-	if (vm->mm != current->mm || READ_ONCE(vm->dead))
+	if (vm->mm != current->mm)
 		return -EIO;
 	row = ioctl_find(vm_ioctls, ARRAY_SIZE(vm_ioctls), cmd);
 	return row ? ioctl_call(row, vm, arg) : -ENOTTY;

@@ -25,7 +25,6 @@ struct vm {
 	u32 boot_vcpu;		  /* id of the BSP; under lock, before the first vCPU */
 	struct mm_struct *mm;	  /* who created it: only that process may use it (else -EIO) */
 	refcount_t users;	  /* the VM fd and each vCPU fd */
-	bool dead;		  /* broken: every ioctl answers -EIO; only ever set */
 	struct mutex lock;	  /* creation of vCPUs, irqchip, PIT; see docs/locking.md */
 	struct hrtimer pit_timer;
 	pid_t owner;		  /* who created it, for people to read */
@@ -42,7 +41,6 @@ struct vm {
 int vm_create_fd(unsigned long type); /* KVM_CREATE_VM: an fd or -errno */
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm); /* the last one frees it */
-void vm_kill(struct vm *vm); /* dead: every vCPU leaves the guest and its KVM_RUN ends with -EIO */
 
 /*
  * On return every vCPU has left the guest since the call, or will flush its TLB before it enters again. Preemption may
