@@ -71,6 +71,8 @@ make_state() {
   exec 8>"$build/.lock-$(basename "$state")"
   flock 8
   [ ! -e "$state/done" ] || { exec 8>&-; return 0; }
+  # States of this kind that nobody used for an hour were made by other versions of what they are made from.
+  find "$build" -maxdepth 1 -name "$(basename "${state%-*}")-*" -mmin +60 -exec rm -rf {} + || true
   echo "testhost: first run of this machine (vmx, $kernel, $cpus CPU, $memory MiB): booting it once" >&2
   rm -rf "$state"
   mkdir -p "$state/saved"
@@ -89,9 +91,11 @@ make_state() {
 
 boot() {
   local identity
-  identity=$(cat "$base" "$build/bochs_state.so" "$top/scripts/host/vmx.sh" - <<<"$arguments$append $kvm_modules" | sha256sum)
+  identity=$(cat "$krel_dir/release" "$base" "$build/bochs_state.so" "$top/scripts/host/vmx.sh" - <<<"$arguments$append $kvm_modules" | sha256sum)
   state=$build/state-$kernel-$cpus-$memory${kvm:+-kvm}-${identity:0:12}
   [ -e "$state/done" ] || make_state || return
+  touch "$state"
+  rm -rf "$run/saved"
   mkdir "$run/saved"
   ln -s "$state"/saved/* "$run/saved/"
   rm "$run/saved/config"
