@@ -178,6 +178,25 @@ static bool handle_host_event(u32 info)
 	return false;
 }
 
+static void decode_debug_exception(struct vcpu_vmx *vmx, struct vmm_exit *exit, u32 info)
+{
+	struct vcpu *vcpu = &vmx->vcpu;
+
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+		/* INT1 is a trap that leaves DR6 alone; the exit came before it, at the instruction. */
+		vcpu_set_reg(vcpu, VMM_REG_RIP,
+			     vcpu_rip(vcpu) + vmcs_read(VM_EXIT_INSTRUCTION_LEN));
+	else
+		exit->exception.payload = vmcs_read(EXIT_QUALIFICATION);
+	/*
+	 * With TF in the shadow of STI or MOV SS an entry insists on a pending single-step trap, which this exit
+	 * has discarded (SDM vol 3, 27.3.1.5): a guest's user could end the VM with MOV SS; INT1.
+	 */
+	if (vmx_get_shadow(vcpu) && vcpu_rflags(vcpu) & X86_EFLAGS_TF)
+		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS,
+			   vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
+}
+
 static void decode_exception(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool in_delivery)
 {
 	struct vcpu *vcpu = &vmx->vcpu;
@@ -196,14 +215,8 @@ static void decode_exception(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool i
 	exit->exception.error =
 		exit->exception.has_error ? vmcs_read(VM_EXIT_INTR_ERROR_CODE) : 0;
 	exit->exception.payload = 0;
-	if (vector != X86_TRAP_DB)
-		return;
-	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
-		/* INT1 is a trap that leaves DR6 alone; the exit came before it, at the instruction. */
-		vcpu_set_reg(vcpu, VMM_REG_RIP,
-			     vcpu_rip(vcpu) + vmcs_read(VM_EXIT_INSTRUCTION_LEN));
-	else
-		exit->exception.payload = vmcs_read(EXIT_QUALIFICATION);
+	if (vector == X86_TRAP_DB)
+		decode_debug_exception(vmx, exit, info);
 }
 
 static void decode(struct vcpu_vmx *vmx, u32 reason)
@@ -248,6 +261,7 @@ static void fail_entry(struct vcpu_vmx *vmx, u64 reason)
 	vcpu->exit.hw_reason = reason;
 	vcpu->exit.insn_len = 0;
 	vcpu->requeue = vmx->injected;
+	vmx->injected.valid = false;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 }
 
@@ -290,7 +304,7 @@ static void prepare_spec_ctrl(struct vcpu_vmx *vmx)
 	struct vmx_transition *transition = &vmx->transition;
 	u32 flags = transition->flags & VMX_RESUME;
 
-	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
+	if (!cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
 		return;
 	transition->host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
 	if (transition->host_spec_ctrl != transition->guest_spec_ctrl)

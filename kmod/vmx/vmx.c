@@ -4,6 +4,7 @@
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <asm/io.h>
@@ -217,10 +218,13 @@ static void vmx_cpu_disable(void)
 	if (vmx)
 		vmx_vmclear(vmx->vmcs_hpa);
 	this_cpu_write(vmx_cpu.current_vcpu, NULL);
-	vmx_host_cpu_disable();
 	vmx_vmxoff();
 	cr4_clear_bits(X86_CR4_VMXE);
+	/* The panic path stops other CPUs by NMI, anywhere; nothing returns to userspace after it. */
+	if (in_nmi())
+		return;
 	intel_pt_handle_vmx(0);
+	vmx_host_cpu_disable();
 }
 
 /* -- lifetime of a vCPU -- */
