@@ -89,7 +89,8 @@ static void host_cpuid(u32 leaf, u32 subleaf, u32 regs[4])
 static void cpuid_caps(struct cpuid_host_caps *caps)
 {
 	caps->xcr0 = fpu_allowed_xcr0();
-	caps->features = CPUID_CAP_NX | CPUID_CAP_GBPAGES | CPUID_CAP_TSC_ADJUST;
+	caps->features = CPUID_CAP_NX | CPUID_CAP_GBPAGES | CPUID_CAP_TSC_ADJUST |
+			 CPUID_CAP_MTRR | CPUID_CAP_MCE;
 	caps->maxphyaddr = vmm_caps.guest_phys_bits;
 	if (vmm_caps.rdtscp)
 		caps->features |= CPUID_CAP_RDTSCP;

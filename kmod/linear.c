@@ -128,6 +128,8 @@ int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN
 		r = linear_read(vcpu, address + *len, bytes + *len, n, WALK_FETCH, &fault);
 		if (r > 0)
 			linear_raise(vcpu, &fault);
+		if (r == -EAGAIN)
+			return 1;
 		if (r)
 			return r;
 		*len += n;

@@ -10,7 +10,10 @@
 
 struct vcpu;
 
-/* access: WALK_*. 0; 1 with *fault to raise; or a negative errno (no memory behind a page table). Loaded. */
+/*
+ * access: WALK_*. 0; 1 with *fault to raise; or a negative errno: no memory behind a page table, or -EAGAIN when other
+ * vCPUs keep changing it: let the guest try again. Loaded.
+ */
 int linear_translate(struct vcpu *vcpu, u64 gva, unsigned int access, u64 *gpa,
 		     struct walk_fault *fault);
 
@@ -24,7 +27,7 @@ int linear_write(struct vcpu *vcpu, u64 gva, const void *buf, unsigned int len,
 void linear_raise(struct vcpu *vcpu, const struct walk_fault *fault);
 
 /*
- * Fetches and decodes the instruction at RIP. 0; 1: an exception was raised instead, enter the guest; -EINVAL: no
+ * Fetches and decodes the instruction at RIP. 0; 1: nothing, or an exception was raised: enter the guest again; -EINVAL: no
  * instruction of ours, *len bytes of it are in bytes; another negative errno: cannot be read.
  */
 int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN],

@@ -70,8 +70,9 @@ static int op_translate(void *ctx, u64 gva, unsigned int access, u64 *gpa,
 {
 	struct vcpu *vcpu = ctx;
 
-	/* The hardware has just walked to this page. */
-	if (vcpu->mmio_gva_valid && !((gva ^ vcpu->mmio_gva) & PAGE_MASK)) {
+	/* The hardware has just walked to this page, for a read or a write: a read says nothing of writing. */
+	if (vcpu->mmio_gva_valid && !((gva ^ vcpu->mmio_gva) & PAGE_MASK) &&
+	    (vcpu->mmio_write || !(access & WALK_WRITE))) {
 		*gpa = (vcpu->mmio_gpa & PAGE_MASK) | offset_in_page(gva);
 		return 0;
 	}
@@ -166,6 +167,8 @@ static int drive(struct vcpu *vcpu)
 			linear_raise(vcpu, &em->fault);
 			return 1;
 		case EMULATE_UNHANDLED:
+			if (em->error == -EAGAIN)
+				return 1;
 			return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
 		}
 	}
@@ -189,6 +192,7 @@ int mmio_exit(struct vcpu *vcpu)
 	vcpu->mmio_gpa = vcpu->exit.memory.gpa;
 	vcpu->mmio_gva = vcpu->exit.memory.gva;
 	vcpu->mmio_gva_valid = vcpu->exit.memory.gva_valid;
+	vcpu->mmio_write = vcpu->exit.memory.access & MMU_WRITE;
 	emulate_start(&vcpu->emulator, &insn, &mmio_emulate_ops, vcpu);
 	return drive(vcpu);
 }

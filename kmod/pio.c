@@ -179,6 +179,8 @@ static int string(struct vcpu *vcpu)
 		return ask_userspace(vcpu);
 	return finish_round(vcpu);
 fault:
+	if (r == -EAGAIN)
+		return 1;
 	if (r < 0)
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, len);
 	linear_raise(vcpu, &fault);

@@ -142,7 +142,7 @@ struct vcpu {
 	struct vcpu_pio pio;
 	struct emulator emulator;
 	u64 mmio_gpa, mmio_gva; /* of the exit under emulation, when known: spares a walk */
-	bool mmio_gva_valid;
+	bool mmio_gva_valid, mmio_write;
 
 	/* -- placing and waiting -- */
 	struct preempt_notifier preempt_notifier;
