@@ -99,6 +99,8 @@ static void dirty_all(struct lapic *lapic)
 	send_fixed(lapic, 0x42);
 	apic_write(lapic, LAPIC_TPR, 0x50);
 	lapic_mmio_read(lapic, 0x3f0, 4);
+	apic_write(lapic, LAPIC_ESR, 0);
+	send_fixed(lapic, 3);
 }
 
 START_TEST(irq_lapic_init_resets_all_but_base_and_id)
@@ -1096,6 +1098,7 @@ START_TEST(irq_lapic_state_round_trip)
 	apic_write(apic, LAPIC_TPR, 0x20);
 	lapic_get_state(apic, &saved);
 	ck_assert_uint_eq(state_word(&saved, LAPIC_PPR), 0x40);
+	ck_assert_uint_eq(state_word(&saved, LAPIC_ESR), ESR_ILLEGAL_REGISTER);
 	ck_assert_uint_eq(state_word(&saved, LAPIC_TIMER_CURRENT), 1000000);
 	lapic_reset(apic, false);
 	ck_assert_int_eq(lapic_set_state(apic, &saved), 0);
@@ -1161,6 +1164,7 @@ START_TEST(irq_lapic_state_drops_impossible_bits)
 	ck_assert_uint_eq(apic_read(apic, LAPIC_TPR), 0xff);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_ID), 0xff000000);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_SVR), 0x3ff);
+	ck_assert_uint_eq(apic_read(apic, LAPIC_ESR), 0xff);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_ICR), 0xccfff);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_LVT_TIMER), 0x300ff);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_LVT_ERROR), 0x100ff);

@@ -542,6 +542,10 @@ START_TEST(irq_pic_poll)
 {
 	port_write(f, MASTER, 0x0c);
 	ck_assert_uint_eq(port_read(f, MASTER), 0);
+	pulse(0);
+	port_write(f, MASTER, 0x0c);
+	ck_assert_uint_eq(port_read(f, MASTER), 0x80);
+	port_write(f, MASTER, NONSPECIFIC_EOI);
 	pulse(4);
 	pulse(1);
 	port_write(f, MASTER, 0x0c);

@@ -252,6 +252,21 @@ START_TEST(irq_pit_fast_period_is_limited)
 }
 END_TEST
 
+START_TEST(irq_pit_control_word_stops)
+{
+	load(CH0, 0x34, 11932);
+	ck_assert_uint_eq(ticks_in(25000000, 1000000), 2);
+	port_write(f, CONTROL, 0x34);
+	ck_assert_uint_eq(f->pit_expires, U64_MAX);
+	ck_assert_uint_eq(ticks_in(100000000, 1000000), 0);
+	/* Latch commands are control words too, but they stop nothing. */
+	load(CH0, 0x34, 11932);
+	port_write(f, CONTROL, 0x00);
+	port_write(f, CONTROL, 0xc2);
+	ck_assert_uint_eq(ticks_in(25000000, 1000000), 2);
+}
+END_TEST
+
 START_TEST(irq_pit_late_callback)
 {
 	load(CH0, 0x34, 11932); /* 10 ms */
@@ -446,6 +461,7 @@ START_TEST(irq_pit_gate_pauses_mode0)
 	ck_assert_uint_ge(latch(2), 7998);
 	/* Loaded while it is low: it waits at the full count. */
 	port_write(f, PORT_B, 0x00);
+	fake_advance(f, clocks(3000));
 	load(CH2, 0xb0, 500);
 	fake_advance(f, clocks(50000));
 	ck_assert_uint_eq(latch(2), 500);
@@ -648,6 +664,7 @@ static void add_counting(Suite *suite)
 	tcase_add_test(tc, irq_pit_modes_6_and_7_are_2_and_3);
 	tcase_add_test(tc, irq_pit_count_zero_is_the_largest);
 	tcase_add_test(tc, irq_pit_fast_period_is_limited);
+	tcase_add_test(tc, irq_pit_control_word_stops);
 	tcase_add_test(tc, irq_pit_late_callback);
 	tcase_add_test(tc, irq_pit_stale_callback);
 	tcase_add_test(tc, irq_pit_byte_access);
