@@ -84,6 +84,7 @@ static void enter_guest(struct vcpu *vcpu)
 	 */
 	if (vcpu->exit.kind == VMM_EXIT_RESUME) {
 		local_irq_enable();
+		asm volatile("nop"); /* STI itself holds interrupts off for one instruction */
 		local_irq_disable();
 	}
 	vtime_account_guest_exit();
