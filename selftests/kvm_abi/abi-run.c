@@ -25,6 +25,7 @@ static volatile u64 spins;
 
 static void guest_spin(u64 arg)
 {
+	guest_interruptible();
 	for (;;)
 		spins++;
 }

@@ -52,6 +52,7 @@ static int run_on(int cpu)
 
 static void guest_count(u64 arg)
 {
+	guest_interruptible();
 	for (;;)
 		counter++;
 }

@@ -115,6 +115,15 @@ struct guest_frame {
 	u64 rip, cs, rflags, rsp, ss;
 };
 
+/*
+ * For guest code that runs long without an exit: in Bochs a host interrupt ends the guest's run only if the guest has
+ * interrupts on, and until then the host's clock stands still with all else.
+ */
+static inline void guest_interruptible(void)
+{
+	asm volatile("sti");
+}
+
 typedef void guest_handler_t(struct guest_frame *frame);
 extern guest_handler_t *guest_handlers[256];
 

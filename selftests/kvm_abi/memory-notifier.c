@@ -239,6 +239,7 @@ static void guest_count(u64 arg)
 	u64 last[PAGES];
 	u32 i;
 
+	guest_interruptible();
 	for (i = 0; i < PAGES; i++)
 		last[i] = 0;
 	for (;;) {

@@ -281,6 +281,7 @@ static u64 live_pages, live_exits;
 
 static void guest_hammer(u64 arg)
 {
+	guest_interruptible();
 	for (;;) {
 		u32 value = *(volatile u32 *)(GPA + 0x80);
 
