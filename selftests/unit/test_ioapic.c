@@ -465,6 +465,21 @@ START_TEST(irq_ioapic_state_does_not_repeat_an_edge)
 }
 END_TEST
 
+/* What an earlier guest was sent says nothing about the restored one. */
+START_TEST(irq_ioapic_state_masked_line_stays_visible)
+{
+	struct kvm_irqchip state;
+
+	route(PIN, 0x43, 1);
+	ck_assert_int_eq(line(1), 1);
+	state = save();
+	state.chip.ioapic.irr = 1u << PIN;
+	state.chip.ioapic.redirtbl[PIN].fields.mask = 1;
+	ck_assert_int_eq(irqchip_set_chip(&f->chip, &state), 0);
+	ck_assert_uint_eq(save().chip.ioapic.irr, 1u << PIN);
+}
+END_TEST
+
 START_TEST(irq_ioapic_state_refused)
 {
 	struct kvm_irqchip before = save(), state;
@@ -529,6 +544,7 @@ int main(void)
 	tcase_add_test(tc, irq_ioapic_state_round_trip);
 	tcase_add_test(tc, irq_ioapic_state_resends_what_was_not_sent);
 	tcase_add_test(tc, irq_ioapic_state_does_not_repeat_an_edge);
+	tcase_add_test(tc, irq_ioapic_state_masked_line_stays_visible);
 	tcase_add_test(tc, irq_ioapic_state_refused);
 	tcase_add_test(tc, irq_ioapic_state_drops_reserved_bits);
 	suite_add_tcase(suite, tc);

@@ -94,6 +94,8 @@ static void dirty_all(struct lapic *lapic)
 	apic_write(lapic, LAPIC_TIMER_INITIAL, 1000000);
 	apic_write(lapic, LAPIC_LDR, 0x08000000);
 	apic_write(lapic, LAPIC_DFR, 0x0fffffff);
+	apic_write(lapic, LAPIC_ICR_HIGH, 0x5a000000);
+	apic_write(lapic, LAPIC_ICR, 0x00000241); /* SMI: to nobody */
 	send_fixed(lapic, 0x41);
 	ck_assert_int_eq(apic_take(lapic), 0x41);
 	send_fixed(lapic, 0x42);
@@ -696,6 +698,8 @@ START_TEST(irq_lapic_base_reserved_bits)
 {
 	unsigned int bit;
 
+	ck_assert_int_eq(lapic_set_base(apic, 1ull << 52 | 0xfee00800, true), -EINVAL);
+	ck_assert_int_eq(lapic_set_base(apic, 1ull << 51 | 0xfee00c00, true), 0);
 	lapic_set_base_limits(apic, 40, true);
 	for (bit = 0; bit < 64; bit++) {
 		u64 val = (0xfee00800 & ~(1ull << bit)) | 1ull << bit;
@@ -910,6 +914,15 @@ START_TEST(irq_lapic_ipi_lowest_priority)
 	ck_assert_uint_eq(receivers(0x40), 0x4);
 	ipi(f->lapic[0], 0xf, 0x940);
 	ck_assert_uint_eq(receivers(0x40), 0x8);
+	apic_write(f->lapic[1], LAPIC_TPR, 0x0f); /* equal class with vCPU 3: its turn */
+	ipi(f->lapic[0], 0xf, 0x940);
+	ck_assert_uint_eq(receivers(0x40), 0x2);
+	apic_write(f->lapic[1], LAPIC_TPR, 0x08);
+	apic_write(f->lapic[3], LAPIC_TPR, 0x10);
+	ipi(f->lapic[0], 0xf, 0x940);
+	ck_assert_uint_eq(receivers(0x40), 0x2);
+	apic_write(f->lapic[1], LAPIC_TPR, 0x30);
+	apic_write(f->lapic[3], LAPIC_TPR, 0x00);
 	/* One that is disabled does not compete. */
 	apic_write(f->lapic[3], LAPIC_SVR, 0xff);
 	ipi(f->lapic[0], 0xf, 0x940);

@@ -681,6 +681,9 @@ START_TEST(irq_pic_state_refused)
 	state.chip.pic.init_state = 4;
 	ck_assert_int_eq(irqchip_set_chip(&f->chip, &state), -EINVAL);
 	state = before;
+	state.chip.pic.priority_add = 7;
+	ck_assert_int_eq(irqchip_set_chip(&f->chip, &state), 0);
+	ck_assert_int_eq(irqchip_set_chip(&f->chip, &before), 0);
 	state.chip.pic.priority_add = 8;
 	ck_assert_int_eq(irqchip_set_chip(&f->chip, &state), -EINVAL);
 	state = before;

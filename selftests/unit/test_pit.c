@@ -508,6 +508,12 @@ START_TEST(irq_pit_gate_triggers_mode1)
 	ck_assert(!out(2));
 	fake_advance(f, clocks(1000) - clocks(999));
 	ck_assert(out(2));
+	/* A control word forgets the trigger, though the gate is still high. */
+	load(CH2, 0xb2, 1000);
+	ck_assert(out(2));
+	ck_assert_uint_eq(latch(2), 1000);
+	fake_advance(f, clocks(400));
+	ck_assert_uint_eq(latch(2), 1000);
 }
 END_TEST
 
