@@ -2,7 +2,6 @@
 #include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/compiler.h>
-#include <linux/kernel.h>
 #include <linux/minmax.h>
 
 #include "irq/apic_msg.h"

@@ -2,7 +2,6 @@
 /* Section numbers are those of the 82093AA data sheet (290566). */
 #include <linux/bitops.h>
 #include <linux/errno.h>
-#include <linux/kernel.h>
 #include <linux/string.h>
 
 #include "irq/apic_msg.h"

@@ -8,10 +8,9 @@
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
-#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/string.h>
+#include <linux/spinlock.h>
 
 #include "irq/apic_msg.h"
 #include "irq/irqchip.h"
@@ -90,17 +89,14 @@ static bool set_irr(struct lapic *lapic, u8 vector)
 {
 	bool fresh = !test_and_set_bit(vector % 32, vector_word(lapic, LAPIC_IRR, vector));
 
-	/* After the bit: clear_irr() looks at the word again after clearing the summary. */
+	/* After the bit: settle_irr_word() looks at the word again after clearing the summary. */
 	set_bit(vector / 32, &lapic->irr_words);
 	return fresh;
 }
 
-/* The owner. */
-static void clear_irr(struct lapic *lapic, u8 vector)
+/* The owner, after it cleared bits of a word. */
+static void settle_irr_word(struct lapic *lapic, unsigned int word)
 {
-	unsigned int word = vector / 32;
-
-	clear_bit(vector % 32, vector_word(lapic, LAPIC_IRR, vector));
 	if (lapic_read_reg(lapic, lapic_word(LAPIC_IRR, word)))
 		return;
 	clear_bit(word, &lapic->irr_words);
@@ -113,7 +109,8 @@ u8 lapic_ack(struct lapic *lapic, u8 vector)
 {
 	u32 offset = lapic_word(LAPIC_ISR, vector / 32);
 
-	clear_irr(lapic, vector);
+	clear_bit(vector % 32, vector_word(lapic, LAPIC_IRR, vector));
+	settle_irr_word(lapic, vector / 32);
 	lapic_write_reg(lapic, offset, lapic_read_reg(lapic, offset) | BIT(vector % 32));
 	lapic->isr_words |= BIT(vector / 32);
 	return vector;
@@ -290,8 +287,8 @@ static void clear_vectors(struct lapic *lapic)
 	for (word = 0; word < 8; word++) {
 		lapic_write_reg(lapic, lapic_word(LAPIC_ISR, word), 0);
 		lapic_write_reg(lapic, lapic_word(LAPIC_TMR, word), 0);
-		/* The summary may keep a bit that a sender sets right now: it is only a hint. */
 		lapic_write_reg(lapic, lapic_word(LAPIC_IRR, word), 0);
+		settle_irr_word(lapic, word);
 	}
 	lapic->isr_words = 0;
 }

@@ -2,7 +2,6 @@
 /* KVM_GET_LAPIC and KVM_SET_LAPIC. */
 #include <linux/bitops.h>
 #include <linux/errno.h>
-#include <linux/kernel.h>
 #include <linux/string.h>
 
 #include "irq/irqchip.h"

@@ -4,7 +4,6 @@
  * clock is 1 GHz, so a tick is a nanosecond times the divisor. Nothing counts: the expiry is kept,
  * the count computed.
  */
-#include <linux/bitops.h>
 #include <linux/compiler.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>

@@ -4,6 +4,7 @@
  * it was loaded, and everything else is computed from the time since.
  */
 #include <linux/bitops.h>
+#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>

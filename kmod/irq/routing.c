@@ -6,7 +6,6 @@
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
-#include <linux/string.h>
 
 #include "irq/ioapic.h"
 #include "irq/pic.h"

@@ -116,6 +116,7 @@ START_TEST(irq_lapic_init_resets_all_but_base_and_id)
 	ck_assert_uint_eq(lapic_get_base(lapic), 0xfed00800);
 	check_reset_values(lapic);
 	ck_assert_int_eq(lapic_pending(lapic), -1);
+	ck_assert_uint_eq(lapic->irr_words, 0); /* or every entry would look at IRR */
 	ck_assert_uint_eq(f->lapic_expires[2], U64_MAX);
 	ck_assert_uint_eq(read_esr(lapic), 0);
 }

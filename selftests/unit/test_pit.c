@@ -599,6 +599,19 @@ START_TEST(irq_pit_state_hpet_legacy_silences_irq0)
 }
 END_TEST
 
+/* It has no wire: a state that says otherwise would stop the clock of its guest. */
+START_TEST(irq_pit_state_gate_of_channel_0_is_high)
+{
+	struct kvm_pit_state2 state;
+
+	load(CH0, 0x34, 11932);
+	ck_assert_int_eq(pit_get_state(&f->chip, &state), 0);
+	state.channels[0].gate = 0;
+	ck_assert_int_eq(pit_set_state(&f->chip, &state), 0);
+	ck_assert_uint_eq(ticks_in(100000000, 1000000), 9);
+}
+END_TEST
+
 START_TEST(irq_pit_state_hostile_times)
 {
 	struct kvm_pit_state2 state;
@@ -704,6 +717,7 @@ static void add_state(Suite *suite)
 	tcase_add_test(tc, irq_pit_state_after_creation);
 	tcase_add_test(tc, irq_pit_state_round_trip);
 	tcase_add_test(tc, irq_pit_state_hpet_legacy_silences_irq0);
+	tcase_add_test(tc, irq_pit_state_gate_of_channel_0_is_high);
 	tcase_add_test(tc, irq_pit_state_hostile_times);
 	tcase_add_test(tc, irq_pit_state_refused);
 	suite_add_tcase(suite, tc);
