@@ -117,6 +117,7 @@ static int on_fail_entry(struct vcpu *vcpu)
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	vcpu->run->fail_entry.hardware_entry_failure_reason = vcpu->exit.hw_reason;
 	vcpu->run->fail_entry.cpu = raw_smp_processor_id();
+	backend->dump(vcpu);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/perf_event.h>
 #include <asm/processor.h>
 #include <asm/special_insns.h>
 #include <asm/trapnr.h>
@@ -23,6 +24,9 @@
 #define CPUID_EXT_FEATURES 0x80000001
 #define CPUID_EXT_ADDRESSES 0x80000008
 #define CPUID_SVM 0x8000000a
+
+/* MSR TSC_RATIO: 8 bits before the point, 32 behind it (15.30.5) */
+#define TSC_RATIO_1 BIT_ULL(32)
 
 struct svm_host svm_host __ro_after_init;
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpus);
@@ -137,6 +141,7 @@ static int svm_setup(struct vmm_caps *caps)
 	int r;
 
 	svm_host.nrips = features & BIT(3);
+	svm_host.tsc_ratio = features & BIT(4);
 	svm_host.flush_by_asid = features & BIT(6);
 	svm_host.decode_assists = features & BIT(7);
 	svm_host.pause_filter = features & BIT(10);
@@ -147,6 +152,8 @@ static int svm_setup(struct vmm_caps *caps)
 	svm_host.la57 = __read_cr4() & X86_CR4_LA57;
 	svm_host.extensions = cpuid_ebx(CPUID_EXT_ADDRESSES);
 	svm_host.cr4_mce = __read_cr4() & X86_CR4_MCE;
+	if (boot_cpu_has(X86_FEATURE_XSAVES))
+		rdmsrl(MSR_IA32_XSS, svm_host.xss);
 
 	r = allocate_cpus();
 	if (r)
@@ -158,10 +165,10 @@ static int svm_setup(struct vmm_caps *caps)
 	}
 	*caps = (struct vmm_caps){
 		.nrips = svm_host.nrips,
-		.xsaves = boot_cpu_has(X86_FEATURE_XSAVES),
 		.invpcid = boot_cpu_has(X86_FEATURE_INVPCID),
 		.rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP),
 		.umip = boot_cpu_has(X86_FEATURE_UMIP),
+		.spec_ctrl = svm_host.spec_ctrl,
 		.pause_loop = svm_host.pause_filter,
 		.guest_phys_bits = guest_phys_bits(),
 		.cr4_allowed = cr4_allowed(),
@@ -207,7 +214,11 @@ static int svm_cpu_enable(void)
 	if (svm_host.tsc_aux)
 		rdmsrl(MSR_TSC_AUX, cpu->tsc_aux_host);
 	cpu->tsc_aux = cpu->tsc_aux_host;
+	if (svm_host.tsc_ratio)
+		wrmsrl(MSR_AMD64_TSC_RATIO, TSC_RATIO_1);
 	compat_srso_reduce(true);
+	/* The host-only bit of its performance counters works only with SVM on. */
+	amd_pmu_enable_virt();
 	/* What the TLB and the CPU's copy of a VMCB hold is from another life: no ASID given before is good. */
 	cpu->asid_max = cpuid_ebx(CPUID_SVM) - 1;
 	cpu->asid_next = cpu->asid_max + 1;
@@ -230,6 +241,7 @@ static void svm_cpu_disable(void)
 	compat_srso_reduce(false);
 	wrmsrl(MSR_VM_HSAVE_PA, 0);
 	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
+	amd_pmu_disable_virt();
 }
 
 static const struct pgtable_format *svm_pgtable_format(void)
@@ -401,6 +413,16 @@ static void read_state(struct vcpu_svm *svm)
 	vcpu->dr6 = save->dr6;
 }
 
+/*
+ * XSAVES and XRSTORS cannot be intercepted and work for any guest with CR4.OSXSAVE: with the host's XSS they would
+ * reach the supervisor state of its threads.
+ */
+static void switch_xss(const struct vcpu_svm *svm, u64 value)
+{
+	if (unlikely(svm_host.xss) && (svm->cr4 & X86_CR4_OSXSAVE))
+		wrmsrl(MSR_IA32_XSS, value);
+}
+
 static void machine_check(void)
 {
 	/* #MC was intercepted, so that the host's handler has not run: run it now, interrupts still off. */
@@ -424,10 +446,12 @@ static void svm_run(struct vcpu *vcpu)
 	write_state(svm);
 	prepare_asid(svm, cpu);
 	load_tsc_aux(svm, cpu);
+	switch_xss(svm, 0);
 	/* With virtual SPEC_CTRL the VMCB holds the guest's, and the MSR stays the host's (15.36.4). */
 	enter_guest(svm, cpu->host_pa,
 		    svm_host.virtual_spec_ctrl ? host_spec_ctrl : (u32)svm->spec_ctrl,
 		    host_spec_ctrl);
+	switch_xss(svm, svm_host.xss);
 	if (unlikely((u32)control->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
 		machine_check();
 	read_state(svm);

@@ -18,10 +18,12 @@ struct svm_host {
 	bool flush_by_asid;
 	bool pause_filter, pause_threshold;
 	bool tsc_aux;		/* RDTSCP or RDPID exists: TSC_AUX is switched */
+	bool tsc_ratio;		/* the guest's TSC can be scaled: by 1 */
 	bool spec_ctrl, virtual_spec_ctrl;
 	bool la57;		/* the host's, and so the nested tables', number of levels is 5 */
 	u32 extensions;		/* CPUID 0x80000008 EBX */
 	u64 cr4_mce;		/* CR4.MCE as the host has it */
+	u64 xss;		/* the host's IA32_XSS */
 	u64 iopm_pa, msrpm_pa;
 };
 
