@@ -15,7 +15,6 @@
 #include "backend.h"
 #include "dev.h"
 #include "stats.h"
-#include "timer.h"
 #include "virt.h"
 #include "vm.h"
 #include "x86/cpuid.h"
@@ -210,7 +209,6 @@ static int __init vmm_init(void)
 	if (r)
 		return r;
 	fpu_init();
-	timer_init();
 	r = backend->setup(&vmm_caps);
 	if (r)
 		return r;

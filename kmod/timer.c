@@ -7,13 +7,14 @@
 #include "timer.h"
 #include "vm.h"
 
-/* ns = tsc * tsc_mult >> TSC_SHIFT; the multiplier has 32 bits down to a 250 MHz TSC. */
+/* ns = tsc * vm->tsc_mult >> TSC_SHIFT. A longer wait than TSC_LONGEST, days, would overflow and does not matter. */
 #define TSC_SHIFT 30
-static u64 tsc_mult __ro_after_init;
+#define TSC_LONGEST (1ull << 50)
 
-void timer_init(void)
+/* Not once at load: the kernel refines its figure a few seconds after it has booted. */
+void timer_init_tsc(struct vm *vm)
 {
-	tsc_mult = div_u64(1000000ull << TSC_SHIFT, tsc_khz);
+	vm->tsc_mult = div_u64(1000000ull << TSC_SHIFT, tsc_khz);
 }
 
 u64 timer_guest_tsc(const struct vcpu *vcpu)
@@ -125,7 +126,9 @@ static u64 irqchip_guest_tsc(void *ctx, unsigned int vcpu)
 
 static u64 irqchip_tsc_to_ns(void *ctx, unsigned int vcpu, u64 tsc_delta)
 {
-	return mul_u64_u64_shr(tsc_delta, tsc_mult, TSC_SHIFT);
+	struct vm *vm = ctx;
+
+	return mul_u64_u64_shr(min(tsc_delta, TSC_LONGEST), vm->tsc_mult, TSC_SHIFT);
 }
 
 static void irqchip_lapic_timer_arm(void *ctx, unsigned int vcpu, u64 expires_ns)

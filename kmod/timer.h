@@ -11,8 +11,7 @@ struct vm;
 
 extern const struct irqchip_ops timer_irqchip_ops; /* ctx is the struct vm */
 
-void timer_init(void); /* at load: the TSC's scale */
-
+void timer_init_tsc(struct vm *vm);
 void timer_init_lapic(struct vcpu *vcpu);
 void timer_cancel_lapic(struct vcpu *vcpu); /* waits for its function to end */
 void timer_init_pit(struct vm *vm);

@@ -404,6 +404,7 @@ static struct vm *vm_create(void)
 	mutex_init(&vm->lock);
 	raw_spin_lock_init(&vm->tsc_lock);
 	timer_init_pit(vm);
+	timer_init_tsc(vm);
 	mmgrab(current->mm);
 	vm->mm = current->mm;
 	r = virt_get();

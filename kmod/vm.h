@@ -30,6 +30,7 @@ struct vm {
 	pid_t owner;		  /* who created it, for people to read */
 	struct list_head stats_link; /* stats.c */
 
+	u64 tsc_mult;		  /* timer.c: from TSC ticks to ns; constant */
 	/* vCPUs whose TSCs are written alike stay alike. */
 	raw_spinlock_t tsc_lock;
 	u64 tsc_value, tsc_host, tsc_offset; /* tsc_lock: the last write: what, when (host TSC), and the offset */
