@@ -115,6 +115,25 @@ TEST(signal_interrupts_a_running_guest)
 	CHECK(GUEST_VAR(&vm, spins) > before);
 }
 
+static void guest_spin_masked(u64 arg)
+{
+	for (;;)
+		spins++;
+}
+
+/* The host's interrupts are the host's, whatever the guest's IF says. */
+TEST(signal_interrupts_a_guest_with_interrupts_off)
+{
+	if (host_is_emulated_vmx())
+		test_skip("this emulator masks the host's interrupts by the guest's IF");
+	catch_signal(SIGUSR1);
+	guest_start(&vm, &vcpu, 0, guest_spin_masked, 0);
+	signal_in(50);
+	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EINTR);
+	CHECK_EQ(handled, 1);
+	CHECK(GUEST_VAR(&vm, spins) > 0);
+}
+
 static void guest_halt(u64 arg)
 {
 	asm volatile("sti");

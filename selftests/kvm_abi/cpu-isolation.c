@@ -342,6 +342,7 @@ static void guest_hostile_spin(u64 arg)
 	trash_fpu();
 	trash_msrs();
 	trash_debug_registers();
+	guest_interruptible();
 	for (;;)
 		asm volatile("incl %%eax; incl %%ebx; paddd %%xmm0, %%xmm1" ::: "rax", "rbx");
 }

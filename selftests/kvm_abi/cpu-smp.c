@@ -86,6 +86,7 @@ static void guest_start_other(u64 x2)
 
 	apic_x2 = x2;
 	apic_enable();
+	guest_interruptible();
 	GUEST_CHECK_EQ(mark[1], 0);
 	apic_ipi(1, ICR_INIT | ICR_LEVEL | ICR_ASSERT);
 	apic_ipi(1, ICR_STARTUP | 8);
@@ -151,6 +152,7 @@ TEST(init_and_sipi_x2apic)
 
 static void wait_ready(void)
 {
+	guest_interruptible();
 	ready[this_cpu()] = 1;
 	while (!ready[0] || !ready[1])
 		cpu_pause();
@@ -324,6 +326,7 @@ static void guest_store_loop(u64 arg)
 {
 	volatile u32 *word = (u32 *)(0x10000000UL + 0x40UL * (apic_read(APIC_ID) >> 24));
 
+	guest_interruptible();
 	while (!stop)
 		*word = 1;
 }

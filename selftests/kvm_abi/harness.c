@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <cpuid.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +51,17 @@ bool host_is_intel(void)
 
 	__get_cpuid(0, &eax, &ebx, &ecx, &edx);
 	return ebx == signature_INTEL_ebx;
+}
+
+bool host_is_emulated_vmx(void)
+{
+	char line[4096] = "";
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && read(fd, line, sizeof(line) - 1) < 0)
+		line[0] = '\0';
+	close(fd);
+	return host_is_intel() && strstr(line, "testhost.");
 }
 
 /* One write() per line: lines of two threads or processes never mix. */

@@ -40,6 +40,8 @@ void test_diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *device_path(void);
 bool device_is_kvm(void);
 bool host_is_intel(void);
+/* Bochs, which masks the host's interrupts by a guest's IF. */
+bool host_is_emulated_vmx(void);
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
