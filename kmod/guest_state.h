@@ -11,16 +11,25 @@
 #include <linux/ftrace.h>
 #include <linux/instrumentation.h>
 #include <linux/irqflags.h>
+#include <linux/jiffies.h>
 #include <linux/rcupdate.h>
 
-/* IRQs off. From here to guest_state_exit() no RCU, no tracing, no lockdep: noinstr code only. */
-static __always_inline void guest_state_enter(void)
+/*
+ * IRQs off. From here to guest_state_exit() no RCU, no tracing, no lockdep: noinstr code only.
+ *
+ * *noted, the vCPU's own, is the tick at which RCU was last told. It looks for quiescent states once a tick, and a vCPU
+ * that moved to another CPU went through a context switch there, so once a tick is enough.
+ */
+static __always_inline void guest_state_enter(unsigned long *noted)
 {
+	unsigned long now = jiffies;
+
 	instrumentation_begin();
 	trace_hardirqs_on_prepare();
 	lockdep_hardirqs_on_prepare();
 	instrumentation_end();
-	if (!context_tracking_guest_enter()) {
+	if (!context_tracking_guest_enter() && *noted != now) {
+		*noted = now;
 		instrumentation_begin();
 		rcu_note_context_switch(false);
 		instrumentation_end();
@@ -33,8 +42,6 @@ static __always_inline void guest_state_exit(void)
 	lockdep_hardirqs_off(CALLER_ADDR0);
 	context_tracking_guest_exit();
 	instrumentation_begin();
-	if (!context_tracking_enabled_this_cpu())
-		rcu_note_context_switch(false);
 	trace_hardirqs_off_finish();
 	instrumentation_end();
 }

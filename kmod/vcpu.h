@@ -108,6 +108,7 @@ struct vcpu {
 	struct vm *vm;
 	struct lapic *lapic;	/* NULL without in-kernel irqchip; set before the vCPU is published */
 	struct kvm_run *run;	/* shared with userspace: copy, then judge */
+	unsigned long rcu_noted; /* see guest_state.h; by the thread */
 
 	/* -- events; by the thread but for nmi_queued -- */
 	struct vmm_event requeue;   /* delivery that an exit interrupted: goes first */

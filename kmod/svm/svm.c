@@ -376,7 +376,7 @@ static noinstr void enter_guest(struct vcpu_svm *svm, u64 host_pa, u32 guest_spe
 				u32 host_spec_ctrl)
 {
 	asm volatile("clgi" : : : "memory");
-	guest_state_enter();
+	guest_state_enter(&svm->vcpu.rcu_noted);
 	svm_vmrun(svm->vcpu.regs, svm->vmcb_pa, host_pa, guest_spec_ctrl, host_spec_ctrl);
 	guest_state_exit();
 	asm volatile("stgi" : : : "memory");

@@ -9,7 +9,7 @@
 #define BLOCKED_BY_SHADOW (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 /* SDM vol 3, table 25-3. Read at most once per exit. */
-static u32 interruptibility(struct vcpu_vmx *vmx)
+static __always_inline u32 interruptibility(struct vcpu_vmx *vmx)
 {
 	if (!vmx->interruptibility_read) {
 		vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
@@ -18,7 +18,7 @@ static u32 interruptibility(struct vcpu_vmx *vmx)
 	return vmx->interruptibility;
 }
 
-static void set_interruptibility(struct vcpu_vmx *vmx, u32 mask, u32 bits)
+static __always_inline void set_interruptibility(struct vcpu_vmx *vmx, u32 mask, u32 bits)
 {
 	u32 old = interruptibility(vmx), new = (old & ~mask) | bits;
 

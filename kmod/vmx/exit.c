@@ -273,7 +273,7 @@ static noinstr int transition(struct vcpu_vmx *vmx)
 	struct vcpu *vcpu = &vmx->vcpu;
 	int failed;
 
-	guest_state_enter();
+	guest_state_enter(&vcpu->rcu_noted);
 	if (static_branch_unlikely(&vmx_l1d_flush_needed))
 		vmx_flush_l1d(vmx);
 	if (vcpu->cr2 != native_read_cr2())

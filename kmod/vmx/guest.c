@@ -12,34 +12,30 @@
 
 /* -- general registers -- */
 
+/* Those that need no more than a look. */
+static const u16 register_fields[VMM_REG_NR] = {
+	[VMM_REG_RSP] = GUEST_RSP,
+	[VMM_REG_RIP] = GUEST_RIP,
+	[VMM_REG_RFLAGS] = GUEST_RFLAGS,
+	[VMM_REG_CR3] = GUEST_CR3,
+};
+
 void vmx_cache_reg(struct vcpu *vcpu, unsigned int reg)
 {
 	const struct vmx_written *written = &to_vmx(vcpu)->written;
+	u32 field = register_fields[reg];
 	u64 owned;
 
-	switch (reg) {
-	case VMM_REG_RSP:
-		vcpu->regs[reg] = vmcs_read(GUEST_RSP);
-		break;
-	case VMM_REG_RIP:
-		vcpu->regs[reg] = vmcs_read(GUEST_RIP);
-		break;
-	case VMM_REG_RFLAGS:
-		vcpu->regs[reg] = vmcs_read(GUEST_RFLAGS);
-		break;
-	case VMM_REG_CR3:
-		vcpu->regs[reg] = vmcs_read(GUEST_CR3);
-		break;
-	case VMM_REG_CR0:
+	vcpu->regs_avail |= BIT(reg);
+	if (likely(field)) {
+		vcpu->regs[reg] = vmcs_read(field);
+	} else if (reg == VMM_REG_CR0) {
 		owned = VMX_CR0_GUEST_OWNED;
 		vcpu->regs[reg] = (vmcs_read(GUEST_CR0) & owned) | (written->cr0_shadow & ~owned);
-		break;
-	case VMM_REG_CR4:
+	} else if (reg == VMM_REG_CR4) {
 		owned = written->cr4_guest_owned;
 		vcpu->regs[reg] = (vmcs_read(GUEST_CR4) & owned) | (written->cr4_shadow & ~owned);
-		break;
 	}
-	vcpu->regs_avail |= BIT(reg);
 }
 
 /* All but the defined bits are reserved and refused by the entry (SDM vol 3, 27.3.1.4). */

@@ -88,7 +88,7 @@ void vmx_write_host_percpu(int cpu)
 static void write_user_msr(struct user_msrs *here, unsigned int i, u64 value)
 {
 	if (here->current_value[i] != value) {
-		wrmsrl(user_msr_index[i], value);
+		native_wrmsrl(user_msr_index[i], value);
 		here->current_value[i] = value;
 	}
 }
@@ -178,7 +178,7 @@ void vmx_switch_to_guest(struct vcpu_vmx *vmx)
 		vmcs_write(HOST_FS_BASE, current->thread.fsbase);
 	}
 	if (vmx->kernel_gs_base != vmx->host.kernel_gs_base)
-		wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+		native_wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	load_user_msrs(vmx);
 	vmx->guest_msrs = true;
 }
@@ -209,11 +209,11 @@ void vmx_switch_to_host(struct vcpu_vmx *vmx)
 		return;
 	local_irq_save(flags);
 	vmx->guest_msrs = false;
-	rdmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+	vmx->kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
 	if (unlikely(vmx->host.ldt | vmx->host.fs | vmx->host.gs | vmx->host.ds | vmx->host.es))
 		reload_segments(vmx);
 	if (vmx->host.gs || vmx->kernel_gs_base != vmx->host.kernel_gs_base)
-		wrmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
+		native_wrmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
 	/* The exit made the limits of TSS and GDT 0x67 and 0xffff: no I/O bitmap, and room behind the GDT. */
 	invalidate_tss_limit();
 	load_fixmap_gdt(raw_smp_processor_id());
