@@ -78,16 +78,20 @@ static void inject(const char *request)
 	free(path);
 }
 
+/*
+ * The first prompt is the start. The second is the magic breakpoint when a state is to be saved, else somebody
+ * interrupted a machine that makes no progress: say where it is, twice with some way between, and quit.
+ */
 static const char *answer(void)
 {
-	static int prompt;
+	static const char *const script[] = { "c", "r", "print-stack 24", "s 100000", "r", "print-stack 24" };
+	static size_t prompt;
 
-	prompt++;
-	if (prompt == 1 && getenv("BOCHS_PAYLOAD"))
+	if (prompt == 0 && getenv("BOCHS_PAYLOAD"))
 		inject(getenv("BOCHS_PAYLOAD"));
-	if (prompt == 2 && getenv("BOCHS_SAVE"))
+	if (prompt == 1 && getenv("BOCHS_SAVE"))
 		save(getenv("BOCHS_SAVE"));
-	return prompt == 1 ? "c" : "q";
+	return prompt < sizeof(script) / sizeof(script[0]) ? script[prompt++] : "q";
 }
 
 char *readline(const char *prompt)

@@ -275,6 +275,19 @@ static bool wait_for_payload(void)
 	return extract((const char *)header + PAYLOAD_OFFSET, header->size);
 }
 
+/* For whoever reads an address in a log: what is loaded where. */
+static void tell_modules(void)
+{
+	char *list = read_file("/proc/modules", NULL), *save = NULL, line[256];
+
+	for (char *m = list ? strtok_r(list, "\n", &save) : NULL; m; m = strtok_r(NULL, "\n", &save)) {
+		int n = snprintf(line, sizeof(line), "[        init] module %s\n", m);
+
+		wire_send(WIRE_KMSG, line, n < (int)sizeof(line) ? n : (int)sizeof(line) - 1);
+	}
+	free(list);
+}
+
 static bool flag(const char *name)
 {
 	static char *flags;
@@ -566,6 +579,7 @@ int main(void)
 		wire_send(WIRE_EXIT, "125", 3);
 		power_off();
 	}
+	tell_modules();
 	sched_setscheduler(0, SCHED_FIFO, &first);
 	wire_send(WIRE_STARTED, NULL, 0);
 	if (!(flag("tty") ? start_on_tty(&h, argv) : start_on_pipes(&h, argv)))
