@@ -803,6 +803,16 @@ START_TEST(irq_lapic_ipi_physical_to_a_changed_id)
 }
 END_TEST
 
+/* vCPU IDs above 255 share their low eight bits with others in xAPIC mode. */
+START_TEST(irq_lapic_ipi_physical_to_a_shared_id)
+{
+	apic_enable(fake_add_vcpu(f, 5, 0x101));
+	apic_enable(f->lapic[0]);
+	ipi(f->lapic[0], 1, 0x40);
+	ck_assert_uint_eq(receivers(0x40), 1u << 1 | 1u << 5);
+}
+END_TEST
+
 START_TEST(irq_lapic_ipi_logical_flat)
 {
 	unsigned int i;
@@ -1319,6 +1329,7 @@ static void add_messages(Suite *suite)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, irq_lapic_ipi_physical);
 	tcase_add_test(tc, irq_lapic_ipi_physical_to_a_changed_id);
+	tcase_add_test(tc, irq_lapic_ipi_physical_to_a_shared_id);
 	tcase_add_test(tc, irq_lapic_ipi_logical_flat);
 	tcase_add_test(tc, irq_lapic_ipi_logical_cluster);
 	tcase_add_loop_test(tc, irq_lapic_ipi_shorthands, 0, 4);

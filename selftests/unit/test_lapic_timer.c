@@ -455,6 +455,20 @@ START_TEST(irq_lapic_timer_state_one_shot_that_ran_out)
 }
 END_TEST
 
+/* What runs now is not part of the state that comes. */
+START_TEST(irq_lapic_timer_state_replaces_a_running_timer)
+{
+	struct kvm_lapic_state state;
+
+	apic_write(apic, LAPIC_LVT_TIMER, DEADLINE | VECTOR);
+	lapic_get_state(apic, &state);
+	start(PERIODIC, 1000000);
+	ck_assert_int_eq(lapic_set_state(apic, &state), 0);
+	ck_assert_uint_eq(f->lapic_expires[0], U64_MAX);
+	ck_assert_uint_eq(fires_in(5000000, 500000), 0);
+}
+END_TEST
+
 START_TEST(irq_lapic_timer_state_hostile_count)
 {
 	struct kvm_lapic_state state;
@@ -535,6 +549,7 @@ static void add_state(Suite *suite)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, irq_lapic_timer_state_periodic);
 	tcase_add_test(tc, irq_lapic_timer_state_one_shot_that_ran_out);
+	tcase_add_test(tc, irq_lapic_timer_state_replaces_a_running_timer);
 	tcase_add_test(tc, irq_lapic_timer_state_hostile_count);
 	tcase_add_test(tc, irq_lapic_timer_state_deadline);
 	suite_add_tcase(suite, tc);

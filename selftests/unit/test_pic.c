@@ -69,6 +69,14 @@ static void eoi(unsigned int pin)
 	port_write(f, MASTER, NONSPECIFIC_EOI);
 }
 
+static struct kvm_irqchip save(u32 id)
+{
+	struct kvm_irqchip state = { .chip_id = id };
+
+	ck_assert_int_eq(irqchip_get_chip(&f->chip, &state), 0);
+	return state;
+}
+
 /* -- every input -- */
 
 START_TEST(irq_pic_every_input)
@@ -385,7 +393,8 @@ END_TEST
 
 START_TEST(irq_pic_no_icw4_clears_its_modes)
 {
-	init_chip(MASTER, 0x30, 0x04, 0x03); /* AEOI */
+	init_chip(MASTER, 0x30, 0x04, 0x13); /* AEOI, special fully nested */
+	port_write(f, MASTER, 0x80); /* rotate in automatic EOI mode */
 	pulse(3);
 	ck_assert_int_eq(inta(), 0x33);
 	ck_assert_uint_eq(read_isr(MASTER), 0);
@@ -395,6 +404,8 @@ START_TEST(irq_pic_no_icw4_clears_its_modes)
 	pulse(3);
 	ck_assert_int_eq(inta(), 0x33);
 	ck_assert_uint_eq(read_isr(MASTER), 0x08);
+	ck_assert_uint_eq(save(KVM_IRQCHIP_PIC_MASTER).chip.pic.rotate_on_auto_eoi, 0);
+	ck_assert_uint_eq(save(KVM_IRQCHIP_PIC_MASTER).chip.pic.special_fully_nested_mode, 0);
 }
 END_TEST
 
@@ -612,14 +623,6 @@ END_TEST
 
 /* -- saved state -- */
 
-static struct kvm_irqchip save(u32 id)
-{
-	struct kvm_irqchip state = { .chip_id = id };
-
-	ck_assert_int_eq(irqchip_get_chip(&f->chip, &state), 0);
-	return state;
-}
-
 START_TEST(irq_pic_state_round_trip)
 {
 	struct kvm_irqchip master, slave, again;
@@ -659,6 +662,19 @@ START_TEST(irq_pic_state_round_trip)
 	again = save(KVM_IRQCHIP_PIC_SLAVE);
 	ck_assert_mem_eq(&again, &slave, sizeof(again));
 	ck_assert_int_eq(inta(), 0x36);
+}
+END_TEST
+
+START_TEST(irq_pic_state_at_power_up)
+{
+	struct fake *fresh = fake_create(0);
+	struct kvm_irqchip state = { .chip_id = KVM_IRQCHIP_PIC_SLAVE };
+	const struct kvm_pic_state expected = { .elcr_mask = 0xde };
+
+	ck_assert_int_eq(irqchip_get_chip(&fresh->chip, &state), 0);
+	ck_assert_mem_eq(&state.chip.pic, &expected, sizeof(expected));
+	ck_assert(!pic_pending(&fresh->chip));
+	fake_destroy(fresh);
 }
 END_TEST
 
@@ -729,6 +745,7 @@ int main(void)
 	tcase_add_test(tc, irq_pic_ports);
 	tcase_add_test(tc, irq_pic_kicks_who_takes_extint);
 	tcase_add_test(tc, irq_pic_state_round_trip);
+	tcase_add_test(tc, irq_pic_state_at_power_up);
 	tcase_add_test(tc, irq_pic_state_raises_int);
 	tcase_add_test(tc, irq_pic_state_refused);
 	suite_add_tcase(suite, tc);
