@@ -48,12 +48,14 @@ int exit_insn_done(struct vcpu *vcpu)
 	return 1;
 }
 
-/* RIP wraps where the code segment does. */
+/* RIP wraps where the code segment does: a question only for an instruction that ends beyond 4 GiB. */
 static u64 next_rip(struct vcpu *vcpu, unsigned int len)
 {
-	u64 next = vcpu_rip(vcpu) + len;
+	u64 rip = vcpu_rip(vcpu), next = rip + len;
 
-	return vcpu->efer & EFER_LMA && state_64bit(vcpu) ? next : (u32)next;
+	if (likely(!((rip ^ next) >> 32)))
+		return next;
+	return state_64bit(vcpu) ? next : (u32)next;
 }
 
 /* 0 with insn filled; 1: an exception was raised; -EINVAL: the run page says why, leave KVM_RUN with 0. */
