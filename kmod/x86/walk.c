@@ -135,8 +135,9 @@ static u64 reserved_64(const struct walk *w, unsigned int level, bool large)
 {
 	u64 reserved = bits(51, maxphyaddr(w));
 
+	/* Bit 5 is left out: QEMU's TCG sets it there, as if a PDPTE had an accessed bit. */
 	if (is_pdpte_of_pae(w, level))
-		return reserved | bits(63, 52) | bits(8, 5) | bits(2, 1);
+		return reserved | bits(63, 52) | bits(8, 6) | bits(2, 1);
 	if (w->paging == PAGING_PAE)
 		reserved |= bits(62, 52);
 	if (!(w->in->efer & EFER_NXE))
