@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts from several threads at vCPUs that sleep in HLT, run, or are just going from one to the other: a wake-up
- * that gets lost shows as a message that is never answered. And everything that userspace may change about the
- * controllers, changed while they are in use. Each test ends by leaving its vCPUs running and its timers armed.
+ * Interrupts from several threads at vCPUs that sleep in HLT, run, or are just going from one to
+ * the other: a wake-up that gets lost shows as a message that is never answered. And everything
+ * that userspace may change about the controllers, changed while they are in use. Each test ends by
+ * leaving its vCPUs running and its timers armed.
  *
- * One CPU in the svm host: with two, QEMU 7.2 delivers an injected interrupt a second time when another CPU's kick
- * meets the VMRUN (helper_vmrun leaves exception_index set); KVM's guests see it as well.
+ * One CPU in the svm host: with two, QEMU 7.2 delivers an injected interrupt a second time when
+ * another CPU's kick meets the VMRUN (helper_vmrun leaves exception_index set); KVM's guests see it
+ * as well.
  */
 #include <pthread.h>
 #include <stdlib.h>

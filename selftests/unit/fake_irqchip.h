@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interrupt controllers with a clock that stands still until a test moves it: fake_advance() runs
- * the timers that expire on the way, each at its own time. The guest's TSC runs at 2 GHz.
+ * The interrupt controllers with a clock that stands still until a test moves it: fake_advance()
+ * runs the timers that expire on the way, each at its own time. The guest's TSC runs at 2 GHz.
  */
 #ifndef FAKE_IRQCHIP_H
 #define FAKE_IRQCHIP_H

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* I/O APIC: the 82093AA data sheet (290566), and how it and the local APICs end level-triggered interrupts. */
+/*
+ * I/O APIC: the 82093AA data sheet (290566), and how it and the local APICs end level-triggered
+ * interrupts.
+ */
 #include <errno.h>
 
 #include "fake_irqchip.h"
@@ -81,7 +84,10 @@ START_TEST(irq_ioapic_redirection_bits)
 	unsigned int pin;
 
 	for (pin = 0; pin < 24; pin++) {
-		/* Delivery status and Remote IRR are read only, the rest of the upper bits reserved. */
+		/*
+		 * Delivery status and Remote IRR are read only, the rest of the upper bits
+		 * reserved.
+		 */
 		ioapic_write(f, REDIR(pin), 0xffffffff);
 		ck_assert_uint_eq(ioapic_read(f, REDIR(pin)), 0x1afff);
 		ioapic_write(f, REDIR(pin) + 1, 0xffffffff);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hostile guest and a hostile userspace at once: random operations on all the controllers under ASan
- * and UBSan. After each, what the fast paths say is compared with a plain reading of the registers.
+ * A hostile guest and a hostile userspace at once: random operations on all the controllers under
+ * ASan and UBSan. After each, what the fast paths say is compared with a plain reading of the
+ * registers.
  */
 #include <linux/minmax.h>
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Local APIC: registers, priorities, modes, messages and saved state. Numbers are the SDM's, vol. 3, chapter 11. */
+/*
+ * Local APIC: registers, priorities, modes, messages and saved state. Numbers are the SDM's, vol.
+ * 3, chapter 11.
+ */
 #include <errno.h>
 #include <pthread.h>
 
@@ -597,7 +600,10 @@ START_TEST(irq_lapic_x2apic_icr_bits)
 
 	apic_enable_x2apic(apic);
 	for (bit = 0; bit < 64; bit++) {
-		/* Delivery mode SMI (bit 9) is sent to nobody; vector bits alone would be illegal vectors. */
+		/*
+		 * Delivery mode SMI (bit 9) is sent to nobody; vector bits alone would be illegal
+		 * vectors.
+		 */
 		bool reserved = bit == 13 || bit == 16 || bit == 17 || (bit >= 20 && bit < 32);
 
 		ck_assert_int_eq(lapic_wrmsr(apic, 0x830, 1ull << bit | 0x200),

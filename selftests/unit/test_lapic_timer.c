@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The local APIC's timer (SDM vol. 3, 11.5.4) on a clock that the test moves. A bus tick is 1 ns. */
+/*
+ * The local APIC's timer (SDM vol. 3, 11.5.4) on a clock that the test moves. A bus tick is 1 ns.
+ */
 #include <errno.h>
 
 #include "fake_irqchip.h"
@@ -395,7 +397,10 @@ START_TEST(irq_lapic_timer_deadline_follows_the_tsc)
 
 	apic_write(apic, LAPIC_LVT_TIMER, DEADLINE | VECTOR);
 	lapic_set_tsc_deadline(apic, deadline);
-	/* The host's clock ran fast: the callback comes before the deadline, and waits for the rest. */
+	/*
+	 * The host's clock ran fast: the callback comes before the deadline, and waits for the
+	 * rest.
+	 */
 	f->tsc_offset = -1000;
 	fake_advance(f, 1000001);
 	ck_assert_int_eq(lapic_pending(apic), -1);

@@ -431,7 +431,9 @@ START_TEST(irq_pic_rotate_on_eoi)
 	pulse(4);
 	pulse(6);
 	ck_assert_int_eq(inta(), 0x34);
-	/* Data sheet, automatic rotation: IR4 was served and becomes the lowest, IR5 the highest. */
+	/*
+	 * Data sheet, automatic rotation: IR4 was served and becomes the lowest, IR5 the highest.
+	 */
 	port_write(f, MASTER, 0xa0);
 	ck_assert_uint_eq(read_isr(MASTER), 0);
 	pulse(4);
@@ -530,7 +532,10 @@ START_TEST(irq_pic_special_fully_nested)
 	init_chip(MASTER, 0x30, 0x04, 0x11);
 	pulse(12);
 	ck_assert_int_eq(inta(), 0x3c);
-	/* The slave's higher input passes the master; its lower one and the master's lower ones do not. */
+	/*
+	 * The slave's higher input passes the master; its lower one and the master's lower ones do
+	 * not.
+	 */
 	pulse(4);
 	pulse(14);
 	ck_assert_int_eq(inta(), -1);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* 8254 timer: Intel's data sheet (231164); port 0x61 as in the PC/AT. 1193182 clocks are a second. */
+/*
+ * 8254 timer: Intel's data sheet (231164); port 0x61 as in the PC/AT. 1193182 clocks are a second.
+ */
 #include <errno.h>
 
 #include <linux/minmax.h>

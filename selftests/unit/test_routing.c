@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* GSI routing: KVM_SET_GSI_ROUTING's rules and where a GSI goes (Linux, Documentation/virt/kvm/api.rst). */
+/*
+ * GSI routing: KVM_SET_GSI_ROUTING's rules and where a GSI goes (Linux,
+ * Documentation/virt/kvm/api.rst).
+ */
 #include <errno.h>
 
 #include "fake_irqchip.h"
