@@ -3,8 +3,8 @@
 plan 5
 
 mkfifo keys
+exec 3<>keys # both ways: opening one end waits for the other
 start_vmm --kernel vmlinuz-6.1 --initrd initramfs.cpio --memory 256M --append "$linux_args" <keys
-exec 3>keys
 booted() { wait_for 'poweroff ends it' out 300; }
 ok "the shell comes up" booted
 

@@ -49,11 +49,14 @@ run_vmm() {
   ./vmm run --device "$device" "$@" </dev/null >out 2>err || status=$?
 }
 
-# start_vmm ARGS...: in the background, as $vmm_pid; standard input is the caller's.
+# start_vmm ARGS...: in the background, as $vmm_pid; standard input is the caller's, which takes a detour
+# because the shell gives a background command /dev/null.
 start_vmm() {
   evidence="out err"
-  ./vmm run --device "$device" "$@" <&0 >out 2>err &
+  exec 4<&0
+  ./vmm run --device "$device" "$@" <&4 4<&- >out 2>err &
   vmm_pid=$!
+  exec 4<&-
 }
 
 # join_vmm: its status in $status.
