@@ -40,6 +40,9 @@ enum {
 /* Update-in-progress rises 244 us before the time changes. */
 #define UIP_NS 244000
 #define SECONDS_PER_DAY 86400
+/* 1800 to 2200: nanoseconds since 1970 fill an int64_t in 1677 and in 2262. */
+#define FIRST_SECOND (-5364662400LL)
+#define LAST_SECOND 7258118399LL
 
 void rtc_init(struct rtc *rtc, struct irq_line *irq, int64_t (*now)(void),
 	      void (*attention)(void *owner), void *owner)
@@ -106,7 +109,10 @@ static void store_time(struct rtc *rtc, int64_t ns)
 	rtc->cmos[RTC_CENTURY] = encode(rtc, (tm.tm_year + 1900) / 100);
 }
 
-/* The registers become the time. Values out of range carry over, as timegm() does it. */
+/*
+ * The registers become the time. Values out of range carry over, as timegm() does it; a year that
+ * nanoseconds since 1970 cannot count to leaves the clock as it was.
+ */
 static void load_time(struct rtc *rtc)
 {
 	struct tm tm = {
@@ -119,7 +125,11 @@ static void load_time(struct rtc *rtc)
 			   decode(rtc, rtc->cmos[REG_YEAR]) - 1900,
 	};
 
-	rtc->offset = timegm(&tm) * NSEC - rtc->now();
+	int64_t seconds = timegm(&tm);
+
+	if (seconds < FIRST_SECOND || seconds > LAST_SECOND)
+		return;
+	rtc->offset = seconds * NSEC - rtc->now();
 	rtc->seen = guest_now(rtc);
 }
 
