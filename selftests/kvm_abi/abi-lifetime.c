@@ -83,7 +83,8 @@ static long module_users(void)
 {
 	if (!device_is_kvm())
 		return read_number("/sys/module/vmm/refcnt", NULL);
-	return read_number(host_is_intel() ? "/sys/module/kvm_intel/refcnt" : "/sys/module/kvm_amd/refcnt",
+	return read_number(host_is_intel() ? "/sys/module/kvm_intel/refcnt"
+					   : "/sys/module/kvm_amd/refcnt",
 			   NULL);
 }
 
@@ -216,7 +217,8 @@ TEST(many_at_once)
 		tiny_create(&vms[i], &vcpus[i], i & 1);
 	for (j = 0; j < 2; j++)
 		for (i = 0; i < 40; i++)
-			if (j == 0 || !(i & 1)) /* the second run of those with an APIC would sleep in HLT */
+			if (j == 0 ||
+			    !(i & 1)) /* the second run of those with an APIC would sleep in HLT */
 				vcpu_expect(&vcpus[i], j ? KVM_EXIT_HLT : KVM_EXIT_IO);
 	for (i = 0; i < 40; i++) {
 		j = i * 17 % 40;

@@ -33,7 +33,8 @@ static void guest_sync_for_ever(u64 arg)
 static void check_busy(const char *why)
 {
 	errno = 0;
-	CHECK_MSG(unload() < 0 && (errno == EAGAIN || errno == EBUSY), "%s: %s", why, errno_name(errno));
+	CHECK_MSG(unload() < 0 && (errno == EAGAIN || errno == EBUSY), "%s: %s", why,
+		  errno_name(errno));
 }
 
 static void wait_unused(void)

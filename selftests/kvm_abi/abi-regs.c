@@ -359,9 +359,9 @@ TEST(sregs_bad_segments, .vmm_only = true)
 		}
 		if (ioctl(vcpu.fd, KVM_RUN, 0) == 0)
 			CHECK_MSG(vcpu.run->exit_reason == KVM_EXIT_FAIL_ENTRY ||
-				  vcpu.run->exit_reason == KVM_EXIT_INTERNAL_ERROR ||
-				  vcpu.run->exit_reason == KVM_EXIT_SHUTDOWN ||
-				  vcpu.run->exit_reason == KVM_EXIT_HLT,
+					  vcpu.run->exit_reason == KVM_EXIT_INTERNAL_ERROR ||
+					  vcpu.run->exit_reason == KVM_EXIT_SHUTDOWN ||
+					  vcpu.run->exit_reason == KVM_EXIT_HLT,
 				  "case %u: exit %u", i, vcpu.run->exit_reason);
 		vcpu_set_long_mode(&vcpu, (void (*)(u64))guest_store_registers, 0);
 	}
@@ -414,9 +414,11 @@ TEST(msrs_round_trip)
 
 	setup(VM_IRQCHIP);
 	for (i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
-		CHECK_MSG(vcpu_set_msr(&vcpu, msrs[i].index, msrs[i].value) == 1, "MSR %#x", msrs[i].index);
+		CHECK_MSG(vcpu_set_msr(&vcpu, msrs[i].index, msrs[i].value) == 1, "MSR %#x",
+			  msrs[i].index);
 	for (i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
-		CHECK_MSG(vcpu_get_msr(&vcpu, msrs[i].index, &value) == 1, "MSR %#x", msrs[i].index);
+		CHECK_MSG(vcpu_get_msr(&vcpu, msrs[i].index, &value) == 1, "MSR %#x",
+			  msrs[i].index);
 		CHECK_MSG(value == msrs[i].value, "MSR %#x is %#llx", msrs[i].index,
 			  (unsigned long long)value);
 	}
@@ -448,8 +450,8 @@ TEST(msrs_bad_values_refused)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		int known = vcpu_get_msr(&vcpu, bad[i].index, &before);
 
-		CHECK_MSG(vcpu_set_msr(&vcpu, bad[i].index, bad[i].value) == 0, "MSR %#x took %#llx",
-			  bad[i].index, (unsigned long long)bad[i].value);
+		CHECK_MSG(vcpu_set_msr(&vcpu, bad[i].index, bad[i].value) == 0,
+			  "MSR %#x took %#llx", bad[i].index, (unsigned long long)bad[i].value);
 		if (!known)
 			continue;
 		CHECK_EQ(vcpu_get_msr(&vcpu, bad[i].index, &value), 1);
@@ -487,10 +489,10 @@ TEST(msrs_reach_the_guest_and_come_back)
 	CHECK_EQ(vcpu_sync(&vcpu), 0x81003000);
 	CHECK_EQ(vcpu_sync(&vcpu), 0x0007010600070106);
 	vcpu_done(&vcpu);
-#define COMES_BACK(index, want)                                                                    \
-	do {                                                                                       \
-		CHECK_EQ(vcpu_get_msr(&vcpu, index, &value), 1);                                   \
-		CHECK_EQ(value, want);                                                             \
+#define COMES_BACK(index, want)                                  \
+	do {                                                     \
+		CHECK_EQ(vcpu_get_msr(&vcpu, index, &value), 1); \
+		CHECK_EQ(value, want);                           \
 	} while (0)
 	COMES_BACK(MSR_LSTAR, 0xffff800000abc000);
 	COMES_BACK(MSR_KERNEL_GS_BASE, 0xffff800000def000);
@@ -515,9 +517,11 @@ TEST(tsc)
 	CHECK(vcpu_sync(&vcpu) > first);
 	CHECK_EQ(vcpu_set_msr(&vcpu, MSR_TSC, 1UL << 60), 1);
 	value = vcpu_sync(&vcpu);
-	CHECK_MSG(value >= 1UL << 60 && value < (1UL << 60) + (1UL << 40), "%#llx", (unsigned long long)value);
+	CHECK_MSG(value >= 1UL << 60 && value < (1UL << 60) + (1UL << 40), "%#llx",
+		  (unsigned long long)value);
 	CHECK_EQ(vcpu_get_msr(&vcpu, MSR_TSC, &first), 1);
-	CHECK_MSG(first >= value && first < (1UL << 60) + (1UL << 40), "%#llx", (unsigned long long)first);
+	CHECK_MSG(first >= value && first < (1UL << 60) + (1UL << 40), "%#llx",
+		  (unsigned long long)first);
 }
 
 /* --- FPU --- */
@@ -615,8 +619,8 @@ TEST(xsave_round_trip)
 	CHECK_OK(ioctl(vcpu.fd, KVM_GET_XSAVE, &set));
 	for (i = 0; i < 64; i++)
 		set_words[40 + i] = 0x1000 + i; /* XMM0-15 */
-	set_words[6] = 0x1fa0;			/* MXCSR */
-	set_words[128] |= 3;			/* XSTATE_BV: x87, SSE */
+	set_words[6] = 0x1fa0; /* MXCSR */
+	set_words[128] |= 3; /* XSTATE_BV: x87, SSE */
 	CHECK_OK(ioctl(vcpu.fd, KVM_SET_XSAVE, &set));
 	CHECK_OK(ioctl(vcpu.fd, KVM_GET_XSAVE, &got));
 	for (i = 0; i < 64; i++)
@@ -721,7 +725,9 @@ TEST(events_round_trip)
 
 	setup(VM_IRQCHIP);
 	CHECK_OK(ioctl(vcpu.fd, KVM_GET_VCPU_EVENTS, &set));
-	CHECK_EQ(set.exception.injected | set.interrupt.injected | set.nmi.injected | set.nmi.pending, 0);
+	CHECK_EQ(set.exception.injected | set.interrupt.injected | set.nmi.injected |
+			 set.nmi.pending,
+		 0);
 	set.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 	set.nmi.pending = 1;
 	set.nmi.masked = 1;
@@ -825,9 +831,9 @@ TEST(lapic_round_trip)
 	setup(VM_IRQCHIP);
 	CHECK_OK(ioctl(vcpu.fd, KVM_GET_LAPIC, &set));
 	CHECK_EQ(APIC_REG(set, 0x30) & 0xff, 0x14); /* version */
-	CHECK_EQ(APIC_REG(set, 0xf0), 0xff);	    /* disabled by software */
-	CHECK_EQ(APIC_REG(set, 0xe0), 0xffffffff);  /* flat */
-	CHECK_EQ(APIC_REG(set, 0x320), 0x10000);    /* masked */
+	CHECK_EQ(APIC_REG(set, 0xf0), 0xff); /* disabled by software */
+	CHECK_EQ(APIC_REG(set, 0xe0), 0xffffffff); /* flat */
+	CHECK_EQ(APIC_REG(set, 0x320), 0x10000); /* masked */
 	APIC_REG(set, 0xf0) = 0x1ff;
 	APIC_REG(set, 0x80) = 0x20;
 	APIC_REG(set, 0xd0) = 0x02000000;

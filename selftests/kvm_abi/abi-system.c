@@ -81,20 +81,29 @@ TEST(capabilities_required)
 {
 	/* What QEMU, kvmtool and our launcher cannot do without. */
 	static const int required[] = {
-		KVM_CAP_IRQCHIP,	   KVM_CAP_HLT,
-		KVM_CAP_USER_MEMORY,	   KVM_CAP_SET_TSS_ADDR,
-		KVM_CAP_EXT_CPUID,	   KVM_CAP_MP_STATE,
-		KVM_CAP_SYNC_MMU,	   KVM_CAP_DESTROY_MEMORY_REGION_WORKS,
-		KVM_CAP_PIT2,		   KVM_CAP_JOIN_MEMORY_REGIONS_WORKS,
-		KVM_CAP_VCPU_EVENTS,	   KVM_CAP_DEBUGREGS,
-		KVM_CAP_READONLY_MEM,	   KVM_CAP_IMMEDIATE_EXIT,
-		KVM_CAP_SET_IDENTITY_MAP_ADDR, KVM_CAP_TSC_DEADLINE_TIMER,
+		KVM_CAP_IRQCHIP,
+		KVM_CAP_HLT,
+		KVM_CAP_USER_MEMORY,
+		KVM_CAP_SET_TSS_ADDR,
+		KVM_CAP_EXT_CPUID,
+		KVM_CAP_MP_STATE,
+		KVM_CAP_SYNC_MMU,
+		KVM_CAP_DESTROY_MEMORY_REGION_WORKS,
+		KVM_CAP_PIT2,
+		KVM_CAP_JOIN_MEMORY_REGIONS_WORKS,
+		KVM_CAP_VCPU_EVENTS,
+		KVM_CAP_DEBUGREGS,
+		KVM_CAP_READONLY_MEM,
+		KVM_CAP_IMMEDIATE_EXIT,
+		KVM_CAP_SET_IDENTITY_MAP_ADDR,
+		KVM_CAP_TSC_DEADLINE_TIMER,
 	};
 	int dev = device_open(), vm = CHECK_OK(ioctl(dev, KVM_CREATE_VM, 0));
 	unsigned int i;
 
 	for (i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
-		CHECK_MSG(ioctl(dev, KVM_CHECK_EXTENSION, required[i]) > 0, "capability %d", required[i]);
+		CHECK_MSG(ioctl(dev, KVM_CHECK_EXTENSION, required[i]) > 0, "capability %d",
+			  required[i]);
 		if (ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_CHECK_EXTENSION_VM) > 0)
 			CHECK_MSG(ioctl(vm, KVM_CHECK_EXTENSION, required[i]) > 0,
 				  "capability %d on the VM", required[i]);
@@ -142,7 +151,7 @@ static void check_unknown(int fd)
 {
 	static const unsigned long numbers[] = {
 		0,
-		0x5401,					/* TCGETS */
+		0x5401, /* TCGETS */
 		_IO(KVMIO, 0xff),
 		_IOW(KVMIO, 0xfe, u64),
 		_IO(0xae, 0x1f),
@@ -161,7 +170,8 @@ static void check_unknown(int fd)
 		CHECK_MSG(ioctl(fd, numbers[i], 0) < 0 && (errno == ENOTTY || errno == EINVAL),
 			  "%#lx: %s", numbers[i], errno_name(errno));
 		/* KVM says EINVAL for a few on the vCPU; ENOTTY is the documented one. */
-		CHECK_MSG(errno == ENOTTY || device_is_kvm(), "%#lx: %s", numbers[i], errno_name(errno));
+		CHECK_MSG(errno == ENOTTY || device_is_kvm(), "%#lx: %s", numbers[i],
+			  errno_name(errno));
 	}
 }
 
@@ -182,19 +192,21 @@ static void check_misdirected(int fd, const unsigned long *numbers, unsigned int
 	for (i = 0; i < count; i++) {
 		errno = 0;
 		CHECK_MSG(ioctl(fd, numbers[i], zeroes) < 0, "%#lx succeeded", numbers[i]);
-		CHECK_MSG(errno == ENOTTY || (device_is_kvm() && errno == EINVAL), "%#lx: %s", numbers[i],
-			  errno_name(errno));
+		CHECK_MSG(errno == ENOTTY || (device_is_kvm() && errno == EINVAL), "%#lx: %s",
+			  numbers[i], errno_name(errno));
 	}
 }
 
 TEST(wrong_descriptor)
 {
-	static const unsigned long of_system[] = { KVM_GET_API_VERSION, KVM_CREATE_VM, KVM_GET_VCPU_MMAP_SIZE,
+	static const unsigned long of_system[] = { KVM_GET_API_VERSION, KVM_CREATE_VM,
+						   KVM_GET_VCPU_MMAP_SIZE,
 						   KVM_GET_SUPPORTED_CPUID };
 	static const unsigned long of_vm[] = { KVM_CREATE_VCPU, KVM_SET_USER_MEMORY_REGION,
 					       KVM_CREATE_IRQCHIP, KVM_IRQ_LINE, KVM_CREATE_PIT2 };
-	static const unsigned long of_vcpu[] = { KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS,
-						 KVM_INTERRUPT, KVM_SET_CPUID2, KVM_GET_LAPIC };
+	static const unsigned long of_vcpu[] = { KVM_RUN,	KVM_GET_REGS,  KVM_SET_REGS,
+						 KVM_GET_SREGS, KVM_INTERRUPT, KVM_SET_CPUID2,
+						 KVM_GET_LAPIC };
 	int dev = device_open(), vm = CHECK_OK(ioctl(dev, KVM_CREATE_VM, 0));
 	int vcpu = CHECK_OK(ioctl(vm, KVM_CREATE_VCPU, 0));
 
@@ -234,7 +246,8 @@ TEST(supported_cpuid_sizes)
 		CHECK_EQ(cpuid->entries[i].padding[0] | cpuid->entries[i].padding[1], 0);
 	/* The buffer ends at the end of a mapping. */
 	{
-		u8 *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		u8 *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+				0);
 		struct kvm_cpuid2 *edge = (void *)(page + 4096 - sizeof(*edge));
 
 		munmap(page + 4096, 4096);
@@ -246,8 +259,8 @@ TEST(supported_cpuid_sizes)
 TEST(msr_index_list_sizes)
 {
 	struct kvm_msr_list *list = calloc(1, sizeof(*list) + 4096 * sizeof(u32));
-	static const u32 required[] = { MSR_TSC, MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_STAR, MSR_LSTAR,
-					MSR_KERNEL_GS_BASE };
+	static const u32 required[] = { MSR_TSC,  MSR_SYSENTER_CS, MSR_SYSENTER_EIP,
+					MSR_STAR, MSR_LSTAR,	   MSR_KERNEL_GS_BASE };
 	int dev = device_open();
 	u32 count, i, j;
 
@@ -289,7 +302,8 @@ TEST(listed_msrs_round_trip)
 			continue;
 		}
 		if (!vcpu_set_msr(&vcpu, list->indices[i], value)) {
-			CHECK_MSG(device_is_kvm(), "MSR %#x cannot be written back", list->indices[i]);
+			CHECK_MSG(device_is_kvm(), "MSR %#x cannot be written back",
+				  list->indices[i]);
 			refused++;
 		}
 	}

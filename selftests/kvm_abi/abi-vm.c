@@ -155,9 +155,9 @@ TEST(routing_arguments)
 	int vm = bare_vm();
 
 	CHECK_OK(ioctl(vm, KVM_CREATE_IRQCHIP));
-	routing.entry[0] = (struct kvm_irq_routing_entry){
-		.gsi = 5, .type = KVM_IRQ_ROUTING_MSI, .u.msi = { 0xfee00000, 0, 0x41 }
-	};
+	routing.entry[0] = (struct kvm_irq_routing_entry){ .gsi = 5,
+							   .type = KVM_IRQ_ROUTING_MSI,
+							   .u.msi = { 0xfee00000, 0, 0x41 } };
 	CHECK_OK(ioctl(vm, KVM_SET_GSI_ROUTING, &routing));
 	routing.entry[0].type = 99;
 	CHECK_ERR(ioctl(vm, KVM_SET_GSI_ROUTING, &routing), EINVAL);
@@ -195,15 +195,24 @@ TEST(tss_and_identity_addresses)
 TEST(pointers)
 {
 	static const unsigned long of_vcpu[] = {
-		KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS, KVM_GET_FPU, KVM_SET_FPU,
-		KVM_GET_MSRS, KVM_SET_MSRS, KVM_SET_CPUID2, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS,
-		KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, KVM_GET_MP_STATE, KVM_SET_MP_STATE, KVM_GET_LAPIC,
+		KVM_GET_REGS,	   KVM_SET_REGS,	KVM_GET_SREGS,	     KVM_SET_SREGS,
+		KVM_GET_FPU,	   KVM_SET_FPU,		KVM_GET_MSRS,	     KVM_SET_MSRS,
+		KVM_SET_CPUID2,	   KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, KVM_GET_DEBUGREGS,
+		KVM_SET_DEBUGREGS, KVM_GET_MP_STATE,	KVM_SET_MP_STATE,    KVM_GET_LAPIC,
 		KVM_SET_LAPIC,
 	};
-	static const unsigned long of_vm[] = { KVM_SET_USER_MEMORY_REGION, KVM_GET_IRQCHIP, KVM_SET_IRQCHIP,
-					       KVM_IRQ_LINE, KVM_SIGNAL_MSI, KVM_SET_GSI_ROUTING };
-	void *const bad[] = { NULL, UNMAPPED, (void *)0x7ffffffff000, (void *)0xffffffff80000000,
-			      (void *)0x8000000000000000, (void *)-8L };
+	static const unsigned long of_vm[] = { KVM_SET_USER_MEMORY_REGION,
+					       KVM_GET_IRQCHIP,
+					       KVM_SET_IRQCHIP,
+					       KVM_IRQ_LINE,
+					       KVM_SIGNAL_MSI,
+					       KVM_SET_GSI_ROUTING };
+	void *const bad[] = { NULL,
+			      UNMAPPED,
+			      (void *)0x7ffffffff000,
+			      (void *)0xffffffff80000000,
+			      (void *)0x8000000000000000,
+			      (void *)-8L };
 	int vm = bare_vm(), vcpu;
 	unsigned int i, j;
 
@@ -213,7 +222,8 @@ TEST(pointers)
 		for (i = 0; i < sizeof(of_vcpu) / sizeof(of_vcpu[0]); i++) {
 			errno = 0;
 			CHECK_MSG(ioctl(vcpu, of_vcpu[i], bad[j]) < 0 && errno == EFAULT,
-				  "vCPU call %#lx with %p: %s", of_vcpu[i], bad[j], errno_name(errno));
+				  "vCPU call %#lx with %p: %s", of_vcpu[i], bad[j],
+				  errno_name(errno));
 		}
 		for (i = 0; i < sizeof(of_vm) / sizeof(of_vm[0]); i++) {
 			errno = 0;
@@ -228,8 +238,10 @@ TEST(counts)
 	struct {
 		struct kvm_msrs header;
 		struct kvm_msr_entry entry[3];
-	} msrs = { .header.nmsrs = 3,
-		   .entry = { { .index = MSR_STAR }, { .index = 0x12345678 }, { .index = MSR_LSTAR } } };
+	} msrs = {
+		.header.nmsrs = 3,
+		.entry = { { .index = MSR_STAR }, { .index = 0x12345678 }, { .index = MSR_LSTAR } }
+	};
 	struct kvm_cpuid2 cpuid = { .nent = 0x10000 };
 	struct vcpu vcpu;
 	struct vm vm;

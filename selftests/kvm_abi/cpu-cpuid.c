@@ -67,8 +67,8 @@ TEST(no_virtualisation, .vmm_only = true)
 {
 	struct kvm_cpuid2 *cpuid = supported(device_open());
 
-	CHECK_EQ(leaf(cpuid, 1, 0)->ecx >> 5 & 1, 0);		/* VMX */
-	CHECK_EQ(leaf(cpuid, 1, 0)->ecx >> 6 & 1, 0);		/* SMX */
+	CHECK_EQ(leaf(cpuid, 1, 0)->ecx >> 5 & 1, 0); /* VMX */
+	CHECK_EQ(leaf(cpuid, 1, 0)->ecx >> 6 & 1, 0); /* SMX */
 	CHECK_EQ(leaf(cpuid, 0x80000001, 0)->ecx >> 2 & 1, 0); /* SVM */
 	CHECK_EQ(leaf(cpuid, 0x80000001, 0)->ecx >> 12 & 1, 0); /* SKINIT */
 	CHECK(!leaf(cpuid, 0x8000000a, 0) || !leaf(cpuid, 0x8000000a, 0)->edx);
@@ -96,8 +96,9 @@ TEST(no_duplicates)
 	for (i = 0; i < cpuid->nent; i++)
 		for (j = i + 1; j < cpuid->nent; j++)
 			CHECK_MSG(cpuid->entries[i].function != cpuid->entries[j].function ||
-				  cpuid->entries[i].index != cpuid->entries[j].index,
-				  "leaf %#x/%u", cpuid->entries[i].function, cpuid->entries[i].index);
+					  cpuid->entries[i].index != cpuid->entries[j].index,
+				  "leaf %#x/%u", cpuid->entries[i].function,
+				  cpuid->entries[i].index);
 }
 
 /* XSAVE's leaf 0xd belongs to leaf 1's bit. */

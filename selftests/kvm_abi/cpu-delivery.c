@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Events whose delivery the hypervisor has a hand in: those that an exit interrupts and that must be delivered
- * again exactly once, and NMIs that wait for an instruction to end.
+ * Events whose delivery the hypervisor has a hand in: those that an exit interrupts and that must
+ * be delivered again exactly once, and NMIs that wait for an instruction to end.
  */
 #include <string.h>
 
@@ -170,7 +170,10 @@ TEST(restored_exception_with_error_code)
 
 /* --- NMIs --- */
 
-/* Runs the guest from its first NOP with an NMI pending and a shadow over that NOP; true if the NMI came behind it. */
+/*
+ * Runs the guest from its first NOP with an NMI pending and a shadow over that NOP; true if the NMI
+ * came behind it.
+ */
 static bool nmi_waits_for_the_shadow(void)
 {
 	struct kvm_vcpu_events events;
@@ -201,8 +204,8 @@ static bool nmi_waits_for_the_shadow(void)
 }
 
 /*
- * An NMI in an interrupt shadow comes one instruction later. The emulator of the svm host forgets the shadow when a
- * host interrupt comes first, so one try in a few will do.
+ * An NMI in an interrupt shadow comes one instruction later. The emulator of the svm host forgets
+ * the shadow when a host interrupt comes first, so one try in a few will do.
  */
 TEST(nmi_after_a_shadow)
 {
@@ -227,7 +230,9 @@ static void on_step_go_on(struct guest_frame *frame)
 	asm volatile("mov %0, %%dr6" ::"r"(0xffff0ff0UL) : "memory");
 }
 
-/* The guest steps itself; an NMI and a second one behind it must neither add a trap nor lose one. */
+/*
+ * The guest steps itself; an NMI and a second one behind it must neither add a trap nor lose one.
+ */
 static void guest_stepped(u64 arg)
 {
 	guest_sync(1);
@@ -255,7 +260,9 @@ TEST(nmis_in_a_stepped_guest)
 	CHECK_EQ(vcpu_done(&vcpu), 0);
 }
 
-/* The IRET that ends an NMI faults: the handler of that fault can be interrupted by the next NMI. */
+/*
+ * The IRET that ends an NMI faults: the handler of that fault can be interrupted by the next NMI.
+ */
 static void on_bad_iret(struct guest_frame *frame)
 {
 	on_event(frame);
@@ -281,7 +288,10 @@ static void guest_bad_iret(u64 arg)
 	guest_done(0);
 }
 
-TEST(iret_of_an_nmi_faults)
+/*
+ * KVM's SVM side steps over the IRET with TF, and lets the guest see the #DB when the IRET faults.
+ */
+TEST(iret_of_an_nmi_faults, .vmm_only = true)
 {
 	guest_handlers[VEC_NMI] = on_nmi_bad_frame;
 	guest_handlers[VEC_GP] = on_bad_iret;

@@ -13,10 +13,10 @@ static void run_guest(void (*entry)(u64), u64 arg)
 	vcpu_done(&vcpu);
 }
 
-#define EXPECT(vec, err)                                                                           \
-	do {                                                                                       \
-		GUEST_CHECK_EQ(guest_caught.vector, vec);                                          \
-		GUEST_CHECK_EQ(guest_caught.error, err);                                           \
+#define EXPECT(vec, err)                                  \
+	do {                                              \
+		GUEST_CHECK_EQ(guest_caught.vector, vec); \
+		GUEST_CHECK_EQ(guest_caught.error, err);  \
 	} while (0)
 
 static void guest_faults(u64 arg)
@@ -35,8 +35,9 @@ static void guest_faults(u64 arg)
 	GUEST_CHECK(guest_caught.vector == -1);
 	asm volatile(GUEST_TRY("movq (%0), %%rax")::"r"(0x8000000000000000) : "rax", "memory");
 	EXPECT(VEC_GP, 0);
-	asm volatile(GUEST_TRY("mov %%rsp, %%rcx; mov %0, %%rsp; push %%rax; mov %%rcx, %%rsp")
-		     ::"r"(0UL) : "rcx", "memory");
+	asm volatile(
+		GUEST_TRY("mov %%rsp, %%rcx; mov %0, %%rsp; push %%rax; mov %%rcx, %%rsp")::"r"(0UL)
+		: "rcx", "memory");
 }
 
 static void on_software_interrupt(struct guest_frame *frame)
@@ -146,8 +147,11 @@ static void guest_debug(u64 breakpoints)
 	watched = 2;
 	GUEST_CHECK_EQ(db_count, 4);
 	/* An instruction breakpoint. */
-	asm volatile("mov $1f, %%rax; mov %%rax, %%dr1; mov %0, %%dr7; nop; 1: nop; mov %1, %%dr7"
-		     ::"r"(0x408UL), "r"(0x400UL) : "rax", "memory");
+	asm volatile(
+		"mov $1f, %%rax; mov %%rax, %%dr1; mov %0, %%dr7; nop; 1: nop; mov %1, %%dr7" ::"r"(
+			0x408UL),
+		"r"(0x400UL)
+		: "rax", "memory");
 	GUEST_CHECK_EQ(db_count, 5);
 	GUEST_CHECK_EQ(db_dr6 & 0xf, 2);
 }
@@ -162,8 +166,9 @@ TEST(debug_exceptions)
 /* Single-stepping over an instruction that the hypervisor answers: its trap comes behind it. */
 static void guest_step_over_cpuid(u64 arg)
 {
-	asm volatile("xor %%eax, %%eax; xor %%ecx, %%ecx; pushf; orq $0x100, (%%rsp); popf; cpuid; nop; nop; nop"
-		     ::: "rax", "rbx", "rcx", "rdx", "memory", "cc");
+	asm volatile(
+		"xor %%eax, %%eax; xor %%ecx, %%ecx; pushf; orq $0x100, (%%rsp); popf; cpuid; nop; nop; nop" ::
+			: "rax", "rbx", "rcx", "rdx", "memory", "cc");
 	GUEST_CHECK_EQ(db_count, 3);
 }
 
@@ -340,9 +345,10 @@ static void guest_enter_user(u64 arg)
 	volatile u16 *idt = (u16 *)GUEST_IDT;
 
 	idt[0x80 * 8 + 2] = idt[0x81 * 8 + 2] = 0xee00; /* DPL 3 */
-	asm volatile("pushq %0; pushq %1; pushq $2; pushq %2; pushq %3; iretq"
-		     ::"r"((u64)SEL_USER_DATA), "r"(GUEST_STACKS + 12 * GUEST_STACK_SIZE),
-		     "r"((u64)SEL_USER_CODE64), "r"(user_code) : "memory");
+	asm volatile(
+		"pushq %0; pushq %1; pushq $2; pushq %2; pushq %3; iretq" ::"r"((u64)SEL_USER_DATA),
+		"r"(GUEST_STACKS + 12 * GUEST_STACK_SIZE), "r"((u64)SEL_USER_CODE64), "r"(user_code)
+		: "memory");
 }
 
 /* HLT in ring 3 is the guest's #GP and no exit to anyone. */

@@ -335,7 +335,11 @@ TEST(cpuid)
 	} cpuid = {
 		.header.nent = 2,
 		.entry = { { .function = 0, .eax = 0x4fffffff, .ebx = 1, .ecx = 2, .edx = 3 },
-			   { .function = 0x4fffffff, .eax = 5, .ebx = 0xb0b0b0b0, .ecx = 7, .edx = 0xd0d0d0d0 } },
+			   { .function = 0x4fffffff,
+			     .eax = 5,
+			     .ebx = 0xb0b0b0b0,
+			     .ecx = 7,
+			     .edx = 0xd0d0d0d0 } },
 	};
 	struct vcpu vcpu;
 	struct vm vm;
@@ -349,7 +353,9 @@ TEST(cpuid)
 
 static void guest_no_cpuid(u64 arg)
 {
-	static const u32 leaves[] = { 0, 1, 7, 0xd, 0x40000000, 0x80000000, 0x80000001, 0x8000000a };
+	static const u32 leaves[] = {
+		0, 1, 7, 0xd, 0x40000000, 0x80000000, 0x80000001, 0x8000000a
+	};
 	u32 i;
 
 	for (i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
@@ -459,9 +465,15 @@ static void guest_hypercall(u64 intel)
 	u64 rax = 0x7fff, rbx = 1, rcx = 2, rdx = 3, rsi = 4;
 
 	if (intel)
-		asm volatile("vmcall" : "+a"(rax) : "b"(rbx), "c"(rcx), "d"(rdx), "S"(rsi) : "memory");
+		asm volatile("vmcall"
+			     : "+a"(rax)
+			     : "b"(rbx), "c"(rcx), "d"(rdx), "S"(rsi)
+			     : "memory");
 	else
-		asm volatile("vmmcall" : "+a"(rax) : "b"(rbx), "c"(rcx), "d"(rdx), "S"(rsi) : "memory");
+		asm volatile("vmmcall"
+			     : "+a"(rax)
+			     : "b"(rbx), "c"(rcx), "d"(rdx), "S"(rsi)
+			     : "memory");
 	guest_done(rax);
 }
 
@@ -542,7 +554,8 @@ static void guest_harmless(u64 arg)
 	asm volatile("invlpg (%0)" ::"r"(GUEST_FREE) : "memory");
 	asm volatile("clts" ::: "memory");
 	asm volatile("rdtsc" ::: "rax", "rdx");
-	asm volatile("sgdt (%0); sidt (%0); sldt (%0); str (%0); smsw (%0)" ::"r"(GUEST_FREE) : "memory");
+	asm volatile("sgdt (%0); sidt (%0); sldt (%0); str (%0); smsw (%0)" ::"r"(GUEST_FREE)
+		     : "memory");
 	asm volatile("lldt %w0" ::"r"(0) : "memory");
 	GUEST_CHECK(rdtsc() < rdtsc());
 }

@@ -36,7 +36,8 @@ static int set_online(int online)
 
 static void need_two_cpus(void)
 {
-	if (sysconf(_SC_NPROCESSORS_CONF) < 2 || access("/sys/devices/system/cpu/cpu1/online", W_OK))
+	if (sysconf(_SC_NPROCESSORS_CONF) < 2 ||
+	    access("/sys/devices/system/cpu/cpu1/online", W_OK))
 		test_skip("needs a second CPU that can go offline");
 	CHECK_OK(set_online(1));
 }

@@ -112,7 +112,8 @@ static void guest_priorities(u64 arg)
 	apic_ipi(0, ICR_SELF | 0x91);
 	apic_ipi(0, ICR_SELF | 0x71);
 	apic_ipi(0, ICR_SELF | 0x71); /* once more: one bit */
-	GUEST_CHECK(apic_bit(APIC_IRR, 0x51) && apic_bit(APIC_IRR, 0x71) && apic_bit(APIC_IRR, 0x91));
+	GUEST_CHECK(apic_bit(APIC_IRR, 0x51) && apic_bit(APIC_IRR, 0x71) &&
+		    apic_bit(APIC_IRR, 0x91));
 	GUEST_CHECK(!apic_bit(APIC_ISR, 0x91));
 	GUEST_CHECK_EQ(count, 0);
 	asm volatile("sti; nop; nop; cli");
@@ -334,8 +335,12 @@ TEST(gsi_routing)
 		struct kvm_irq_routing_entry entry[2];
 	} routing = {
 		.header.nr = 2,
-		.entry = { { .gsi = 30, .type = KVM_IRQ_ROUTING_MSI, .u.msi = { 0xfee00000, 0, 0x6e } },
-			   { .gsi = 7, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = { KVM_IRQCHIP_IOAPIC, 5 } } },
+		.entry = { { .gsi = 30,
+			     .type = KVM_IRQ_ROUTING_MSI,
+			     .u.msi = { 0xfee00000, 0, 0x6e } },
+			   { .gsi = 7,
+			     .type = KVM_IRQ_ROUTING_IRQCHIP,
+			     .u.irqchip = { KVM_IRQCHIP_IOAPIC, 5 } } },
 	};
 
 	start(guest_ioapic, 0, VM_IRQCHIP);

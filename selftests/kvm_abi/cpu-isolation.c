@@ -133,15 +133,17 @@ static u64 thread_pointer(void)
 {
 	u64 self;
 
-	asm volatile("mov %%fs:0, %0" : "=r"(self)::"memory"); /* the TLS block's pointer to itself */
+	asm volatile("mov %%fs:0, %0"
+		     : "=r"(self)::"memory"); /* the TLS block's pointer to itself */
 	return self;
 }
 
 /* One call, and everything that must have survived it. */
 static void check_call(struct check *check)
 {
-	static const u8 zero_and_ln2[20] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-					     0xac, 0x79, 0xcf, 0xd1, 0xf7, 0x17, 0x72, 0xb1, 0xfe, 0x3f };
+	static const u8 zero_and_ln2[20] = { 0,	   0,	 0,    0,    0,	   0,	 0,
+					     0,	   0,	 0,    0xac, 0x79, 0xcf, 0xd1,
+					     0xf7, 0x17, 0x72, 0xb1, 0xfe, 0x3f };
 	u32 aux = 0, cpu = ~0U, node = 0;
 	u64 gs, fs = thread_pointer();
 	u16 ds, es;
@@ -197,16 +199,18 @@ static void trash_vectors(u64 value)
 {
 	u32 eax = 1, ebx, ecx = 0, edx;
 
-	asm volatile(TRASH(0) TRASH(1) TRASH(2) TRASH(3) TRASH(4) TRASH(5) TRASH(6) TRASH(7) TRASH(8)
-			     TRASH(9) TRASH(10) TRASH(11) TRASH(12) TRASH(13) TRASH(14) TRASH(15)
-		     ::"a"(value) : "memory");
+	asm volatile(TRASH(0) TRASH(1) TRASH(2) TRASH(3) TRASH(4) TRASH(5) TRASH(6) TRASH(7)
+			     TRASH(8) TRASH(9) TRASH(10) TRASH(11) TRASH(12) TRASH(13) TRASH(14)
+				     TRASH(15)::"a"(value)
+		     : "memory");
 	asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
 	if ((ecx & (1 << 26 | 1 << 28)) != (1 << 26 | 1 << 28))
 		return;
 	WRITE_CR(4, READ_CR(4) | CR4_OSXSAVE);
 	asm volatile("xsetbv" ::"a"(7), "d"(0), "c"(0));
 	asm volatile("vpcmpeqd %%xmm0, %%xmm0, %%xmm0; vinsertf128 $1, %%xmm0, %%ymm0, %%ymm0\n\t"
-		     "vmovaps %%ymm0, %%ymm3; vmovaps %%ymm0, %%ymm9; vmovaps %%ymm0, %%ymm15" ::: "memory");
+		     "vmovaps %%ymm0, %%ymm3; vmovaps %%ymm0, %%ymm9; vmovaps %%ymm0, %%ymm15" ::
+			     : "memory");
 }
 
 static void trash_fpu(void)
@@ -235,7 +239,7 @@ static void trash_msrs(void)
 	wrmsr(MSR_PAT, 0x0101010101010101); /* write-combining for all */
 	guest_try_wrmsr(MSR_TSC_AUX, 0x12345);
 	guest_try_wrmsr(0x1d9, 3); /* DEBUGCTL: LBR, BTF */
-	guest_try_wrmsr(0x48, 1);  /* SPEC_CTRL */
+	guest_try_wrmsr(0x48, 1); /* SPEC_CTRL */
 	guest_try_wrmsr(0xda0, 0xff);
 	for (index = 0x200; index < 0x210; index++) /* variable MTRRs */
 		guest_try_wrmsr(index, 0x0000000800000800);
@@ -251,8 +255,11 @@ static void trash_debug_registers(void)
 {
 	u64 dr7 = arm_breakpoints ? 0x400UL | 0x3 | 0xc | 0xd0000 | 0xd00000 : 0xdd0400;
 
-	asm volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %2, %%dr3; mov %3, %%dr7"
-		     ::"r"(&host_watched), "r"(&guest_watched), "r"(0x1234UL), "r"(dr7) : "memory");
+	asm volatile(
+		"mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %2, %%dr3; mov %3, %%dr7" ::"r"(
+			&host_watched),
+		"r"(&guest_watched), "r"(0x1234UL), "r"(dr7)
+		: "memory");
 }
 
 static void trash_segments(void)
@@ -263,7 +270,8 @@ static void trash_segments(void)
 	} __attribute__((packed)) gdtr = { 0x57, GUEST_GDT };
 
 	asm volatile("lgdt %0" ::"m"(gdtr));
-	asm volatile("mov %0, %%ds; mov %0, %%es; mov %1, %%fs; mov %1, %%gs" ::"r"(0), "r"(SEL_DATA));
+	asm volatile("mov %0, %%ds; mov %0, %%es; mov %1, %%fs; mov %1, %%gs" ::"r"(0),
+		     "r"(SEL_DATA));
 	asm volatile("lldt %w0" ::"r"(0));
 }
 
@@ -287,8 +295,10 @@ static void guest_hostile(u64 rounds)
 		asm volatile("mov %0, %%cr8" ::"r"(15UL));
 		host_watched = i; /* of the guest's copy: no event of the host's */
 		asm volatile("pushq $0x244402; popf; std\n\t" /* AC, NT, DF */
-			     "outb %%al, $0x80" ::"a"(-1L), "b"(-1L), "c"(-1L), "d"(-1L), "S"(-1L), "D"(-1L)
-			     : "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+			     "outb %%al, $0x80" ::"a"(-1L),
+			     "b"(-1L), "c"(-1L), "d"(-1L), "S"(-1L), "D"(-1L)
+			     : "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory",
+			       "cc");
 		asm volatile("pushq $2; popf; cld" ::: "memory", "cc");
 		*(volatile u32 *)0xd0000000 = i;
 		asm volatile("hlt");
@@ -487,9 +497,20 @@ TEST(hardware_breakpoint)
 
 TEST(msrs_of_the_host)
 {
-	static const u32 constant[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_SYSENTER_CS,
-					MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT, MSR_EFER,
-					MSR_TSC_AUX, 0x1d9, 0x2ff, 0x200, 0x201 };
+	static const u32 constant[] = { MSR_STAR,
+					MSR_LSTAR,
+					MSR_CSTAR,
+					MSR_SFMASK,
+					MSR_SYSENTER_CS,
+					MSR_SYSENTER_ESP,
+					MSR_SYSENTER_EIP,
+					MSR_PAT,
+					MSR_EFER,
+					MSR_TSC_AUX,
+					0x1d9,
+					0x2ff,
+					0x200,
+					0x201 };
 	u64 before[16], after;
 	struct check check;
 	unsigned int i, round;
@@ -513,9 +534,10 @@ TEST(msrs_of_the_host)
 			if (before[i] == ~0UL)
 				continue;
 			CHECK_EQ(pread(fd, &after, 8, constant[i]), 8);
-			CHECK_MSG((after & ~EFER_SVME) == (before[i] & ~EFER_SVME) || constant[i] == MSR_TSC_AUX,
-				  "MSR %#x is %#llx, was %#llx", constant[i], (unsigned long long)after,
-				  (unsigned long long)before[i]);
+			CHECK_MSG((after & ~EFER_SVME) == (before[i] & ~EFER_SVME) ||
+					  constant[i] == MSR_TSC_AUX,
+				  "MSR %#x is %#llx, was %#llx", constant[i],
+				  (unsigned long long)after, (unsigned long long)before[i]);
 		}
 	}
 }
@@ -531,9 +553,10 @@ static void guest_first_look(u64 arg)
 	u32 i, j;
 
 #define STORE(n) "movdqu %%xmm" #n ", 16*" #n "(%0)\n\t"
-	asm volatile(STORE(0) STORE(1) STORE(2) STORE(3) STORE(4) STORE(5) STORE(6) STORE(7) STORE(8)
-			     STORE(9) STORE(10) STORE(11) STORE(12) STORE(13) STORE(14) STORE(15)
-		     ::"r"(guest_vectors_seen) : "memory");
+	asm volatile(STORE(0) STORE(1) STORE(2) STORE(3) STORE(4) STORE(5) STORE(6) STORE(7)
+			     STORE(8) STORE(9) STORE(10) STORE(11) STORE(12) STORE(13) STORE(14)
+				     STORE(15)::"r"(guest_vectors_seen)
+		     : "memory");
 	for (i = 0; i < 16; i++)
 		for (j = 0; j < 16; j++)
 			GUEST_CHECK_EQ(((volatile u8(*)[16])guest_vectors_seen)[i][j], 0);
@@ -616,7 +639,8 @@ static void guest_keeps_state(u64 mark)
 	asm volatile("mov %0, %%dr2; mov %0, %%cr2" ::"r"(mark << 4));
 	for (i = 0; i < 8; i++) {
 		guest_sync(i);
-		asm volatile("movq %%xmm5, %0; stmxcsr %1" : "=r"(value), "=m"(mxcsr_now)::"memory");
+		asm volatile("movq %%xmm5, %0; stmxcsr %1"
+			     : "=r"(value), "=m"(mxcsr_now)::"memory");
 		GUEST_CHECK_EQ(value, mark);
 		GUEST_CHECK_EQ(mxcsr_now, mxcsr);
 		GUEST_CHECK_EQ(rdmsr(MSR_LSTAR), mark << 12);
@@ -637,7 +661,8 @@ TEST(two_guests_in_one_thread)
 	u64 i, j;
 
 	for (j = 0; j < 2; j++)
-		guest_start(&vms[j], &vcpus[j], j ? VM_IRQCHIP : 0, guest_keeps_state, 0x111 + j * 0x234);
+		guest_start(&vms[j], &vcpus[j], j ? VM_IRQCHIP : 0, guest_keeps_state,
+			    0x111 + j * 0x234);
 	for (i = 0; i < 8; i++)
 		for (j = 0; j < 2; j++)
 			CHECK_EQ(vcpu_sync(&vcpus[j]), i);

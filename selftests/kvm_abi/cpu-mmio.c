@@ -82,11 +82,11 @@ static void guest_read_sizes(u64 arg)
 	const u64 junk = 0x1122334455667788;
 	u64 value;
 
-#define READ(insn, offset)                                                                         \
-	do {                                                                                       \
-		value = junk;                                                                      \
-		asm volatile(insn : "+a"(value) : "b"(MMIO_BASE + (offset)) : "memory");           \
-		guest_sync(value);                                                                 \
+#define READ(insn, offset)                                                               \
+	do {                                                                             \
+		value = junk;                                                            \
+		asm volatile(insn : "+a"(value) : "b"(MMIO_BASE + (offset)) : "memory"); \
+		guest_sync(value);                                                       \
 	} while (0)
 	READ("movb (%%rbx), %%al", 0x10);
 	READ("movw (%%rbx), %%ax", 0x22);
@@ -141,11 +141,11 @@ TEST(read_sizes)
 
 static void guest_write_sizes(u64 arg)
 {
-#define WRITE(insn, offset)                                                                        \
-	do {                                                                                       \
-		asm volatile(insn ::"a"(0x1122334455667788), "b"(MMIO_BASE + (offset)), "c"(2)     \
-			     : "r8", "memory");                                                    \
-		guest_sync(0);                                                                     \
+#define WRITE(insn, offset)                                                                    \
+	do {                                                                                   \
+		asm volatile(insn ::"a"(0x1122334455667788), "b"(MMIO_BASE + (offset)), "c"(2) \
+			     : "r8", "memory");                                                \
+		guest_sync(0);                                                                 \
 	} while (0)
 	WRITE("movb %%al, (%%rbx)", 0x10);
 	WRITE("movw %%ax, (%%rbx)", 0x22);
@@ -167,10 +167,12 @@ TEST(write_sizes)
 		u64 offset, value;
 		unsigned int len;
 	} want[] = {
-		{ 0x10, 0x88, 1 },	 { 0x22, 0x7788, 2 },	  { 0x34, 0x55667788, 4 },
-		{ 0x48, 0x1122334455667788, 8 }, { 0x11, 0x77, 1 }, { 0x60, 0x5a, 1 },
-		{ 0x62, 0x5a5b, 2 },	 { 0x64, 0x8a5b5c5d, 4 }, { 0x68, -2ULL, 8 },
-		{ 0x178, 0x55667788, 4 }, { 0x74, 0x55667788, 4 }, { 0x78, 0x55667788, 4 },
+		{ 0x10, 0x88, 1 },	 { 0x22, 0x7788, 2 },
+		{ 0x34, 0x55667788, 4 }, { 0x48, 0x1122334455667788, 8 },
+		{ 0x11, 0x77, 1 },	 { 0x60, 0x5a, 1 },
+		{ 0x62, 0x5a5b, 2 },	 { 0x64, 0x8a5b5c5d, 4 },
+		{ 0x68, -2ULL, 8 },	 { 0x178, 0x55667788, 4 },
+		{ 0x74, 0x55667788, 4 }, { 0x78, 0x55667788, 4 },
 	};
 	struct device device;
 	struct vcpu vcpu;
@@ -201,7 +203,10 @@ static void guest_moffs(u64 arg)
 	asm volatile("movabs 0xd0000020, %%rax" : "+a"(value)::"memory");
 	guest_sync(value);
 	asm volatile("movabs %%eax, 0xd0000030" ::"a"(0x12345678) : "memory");
-	asm volatile("movl (%%ebx), %%eax" : "=a"(value) : "b"(0xffffffff00000000 | (MMIO_BASE + 0x30)) : "memory");
+	asm volatile("movl (%%ebx), %%eax"
+		     : "=a"(value)
+		     : "b"(0xffffffff00000000 | (MMIO_BASE + 0x30))
+		     : "memory");
 	guest_sync(value);
 }
 
@@ -241,7 +246,8 @@ static void guest_unaligned(u64 arg)
 
 TEST(unaligned_and_page_crossing)
 {
-	static const u64 want[] = { 0xa1b2c3d4, 0x0102030405060708, 0x11223344, 0x8877665544332211, 0xbeef };
+	static const u64 want[] = { 0xa1b2c3d4, 0x0102030405060708, 0x11223344, 0x8877665544332211,
+				    0xbeef };
 	struct device device;
 	struct vcpu vcpu;
 	struct vm vm;
@@ -295,15 +301,15 @@ struct rmw {
 #define FLAGS_MASK 0x8d5UL /* OF SF ZF AF PF CF */
 
 /* 4 bytes 0x80000001 in the device, RAX = 0x7fffffff unless said; flags come back in RSI. */
-#define RMW(insn)                                                                                  \
-	do {                                                                                       \
-		u64 rax_ = 0x7fffffff, flags_;                                                     \
-		*(volatile u32 *)(MMIO_BASE + 0x40) = 0x80000001;                                  \
-		asm volatile("push $2; popf;" insn "; pushf; pop %1"                               \
-			     : "+a"(rax_), "=&r"(flags_)                                           \
-			     : "b"(MMIO_BASE + 0x40)                                               \
-			     : "memory", "cc");                                                    \
-		guest_signal(PORT_SYNC, rax_, flags_ & FLAGS_MASK, 0, 0);                          \
+#define RMW(insn)                                                        \
+	do {                                                             \
+		u64 rax_ = 0x7fffffff, flags_;                           \
+		*(volatile u32 *)(MMIO_BASE + 0x40) = 0x80000001;        \
+		asm volatile("push $2; popf;" insn "; pushf; pop %1"     \
+			     : "+a"(rax_), "=&r"(flags_)                 \
+			     : "b"(MMIO_BASE + 0x40)                     \
+			     : "memory", "cc");                          \
+		guest_signal(PORT_SYNC, rax_, flags_ &FLAGS_MASK, 0, 0); \
 	} while (0)
 
 static void guest_rmw(u64 arg)
@@ -336,28 +342,28 @@ enum { F_CF = 1, F_PF = 4, F_AF = 0x10, F_ZF = 0x40, F_SF = 0x80, F_OF = 0x800 }
 
 static const struct rmw rmw_want[] = {
 	/* AF of logic operations is undefined: masked where 'operand' says so. */
-	{ 0, 0x00000000, 0x7fffffff, F_ZF | F_CF | F_PF | F_AF },      /* add */
-	{ F_AF, 0xffffffff, 0x7fffffff, F_SF | F_PF },		       /* or */
-	{ F_AF, 0x00000001, 0x7fffffff, 0 },			       /* and */
-	{ 0, 0x00000002, 0x7fffffff, F_OF | F_AF },		       /* sub */
-	{ F_AF, 0xfffffffe, 0x7fffffff, F_SF },			       /* xor */
-	{ 0, 0x80000001, 0x7fffffff, F_OF | F_AF },		       /* cmp mem, reg */
-	{ 0, 0x80000001, 0x00000000, F_ZF | F_CF | F_PF | F_AF },      /* add reg */
-	{ F_AF, 0x80000001, 0xffffffff, F_SF | F_PF },		       /* or reg */
-	{ F_AF, 0x80000001, 0x00000001, 0 },			       /* and reg */
-	{ 0, 0x80000001, 0x7fffffff, F_OF | F_SF | F_CF },	       /* cmp reg, mem */
-	{ F_AF, 0x80000001, 0x7fffffff, 0 },			       /* test */
-	{ F_AF, 0x80000001, 0x7fffffff, 0 },			       /* testb */
-	{ F_AF, 0x80000011, 0x7fffffff, F_SF | F_PF },		       /* or imm */
-	{ F_AF, 0x00000000, 0x7fffffff, F_ZF | F_PF },		       /* and imm */
-	{ 0, 0x80000001, 0x7fffffff, F_ZF | F_PF },		       /* cmp imm */
-	{ 0, 0x80000001, 0x7fffffff, F_CF | F_AF | F_SF | F_PF },      /* cmpb: 1 - 2 = 0xff */
-	{ 0, 0x7fffffff, 0x80000001, 0 },			       /* xchg */
-	{ 0, 0x80000002, 0x7fffffff, F_SF },			       /* inc */
-	{ F_AF | F_SF | F_PF | F_OF, 0x80000001, 0x7fffffff, F_CF },   /* bt */
-	{ F_AF | F_SF | F_PF | F_OF, 0x80000011, 0x7fffffff, 0 },      /* bts */
-	{ F_AF | F_SF | F_PF | F_OF, 0x80000000, 0x7fffffff, F_CF },   /* btr */
-	{ F_AF, 0x80000003, 0x7fffffff, F_SF | F_PF },		       /* lock or */
+	{ 0, 0x00000000, 0x7fffffff, F_ZF | F_CF | F_PF | F_AF }, /* add */
+	{ F_AF, 0xffffffff, 0x7fffffff, F_SF | F_PF }, /* or */
+	{ F_AF, 0x00000001, 0x7fffffff, 0 }, /* and */
+	{ 0, 0x00000002, 0x7fffffff, F_OF | F_AF }, /* sub */
+	{ F_AF, 0xfffffffe, 0x7fffffff, F_SF }, /* xor */
+	{ 0, 0x80000001, 0x7fffffff, F_OF | F_AF }, /* cmp mem, reg */
+	{ 0, 0x80000001, 0x00000000, F_ZF | F_CF | F_PF | F_AF }, /* add reg */
+	{ F_AF, 0x80000001, 0xffffffff, F_SF | F_PF }, /* or reg */
+	{ F_AF, 0x80000001, 0x00000001, 0 }, /* and reg */
+	{ 0, 0x80000001, 0x7fffffff, F_OF | F_SF | F_CF }, /* cmp reg, mem */
+	{ F_AF, 0x80000001, 0x7fffffff, 0 }, /* test */
+	{ F_AF, 0x80000001, 0x7fffffff, 0 }, /* testb */
+	{ F_AF, 0x80000011, 0x7fffffff, F_SF | F_PF }, /* or imm */
+	{ F_AF, 0x00000000, 0x7fffffff, F_ZF | F_PF }, /* and imm */
+	{ 0, 0x80000001, 0x7fffffff, F_ZF | F_PF }, /* cmp imm */
+	{ 0, 0x80000001, 0x7fffffff, F_CF | F_AF | F_SF | F_PF }, /* cmpb: 1 - 2 = 0xff */
+	{ 0, 0x7fffffff, 0x80000001, 0 }, /* xchg */
+	{ 0, 0x80000002, 0x7fffffff, F_SF }, /* inc */
+	{ F_AF | F_SF | F_PF | F_OF, 0x80000001, 0x7fffffff, F_CF }, /* bt */
+	{ F_AF | F_SF | F_PF | F_OF, 0x80000011, 0x7fffffff, 0 }, /* bts */
+	{ F_AF | F_SF | F_PF | F_OF, 0x80000000, 0x7fffffff, F_CF }, /* btr */
+	{ F_AF, 0x80000003, 0x7fffffff, F_SF | F_PF }, /* lock or */
 };
 
 TEST(read_modify_write)
@@ -378,8 +384,8 @@ TEST(read_modify_write)
 		CHECK_MSG(model(&device, 0x40, 4) == want->want_memory, "form %u: memory %#llx", i,
 			  (unsigned long long)model(&device, 0x40, 4));
 		CHECK_MSG(regs.rdi == want->want_rax, "form %u: rax %#llx", i, regs.rdi);
-		CHECK_MSG((regs.rsi & ~want->operand) == want->want_flags, "form %u: flags %#llx", i,
-			  regs.rsi);
+		CHECK_MSG((regs.rsi & ~want->operand) == want->want_flags, "form %u: flags %#llx",
+			  i, regs.rsi);
 	}
 	CHECK_EQ(run_with_device(&vcpu, &device), PORT_DONE);
 }
@@ -460,11 +466,14 @@ TEST(string_instructions)
 
 static void guest_sse(u64 arg)
 {
-	static const u8 pattern[16] __attribute__((aligned(16))) = { 1, 2, 3, 4, 5, 6, 7, 8,
-								     9, 10, 11, 12, 13, 14, 15, 16 };
-	asm volatile("movdqu (%0), %%xmm0; movdqu %%xmm0, (%1)" ::"r"(pattern), "r"(MMIO_BASE + 0x800)
+	static const u8 pattern[16]
+		__attribute__((aligned(16))) = { 1, 2,	3,  4,	5,  6,	7,  8,
+						 9, 10, 11, 12, 13, 14, 15, 16 };
+	asm volatile("movdqu (%0), %%xmm0; movdqu %%xmm0, (%1)" ::"r"(pattern),
+		     "r"(MMIO_BASE + 0x800)
 		     : "memory");
-	asm volatile("movups (%0), %%xmm1; movups %%xmm1, (%1)" ::"r"(MMIO_BASE + 0x900), "r"(target)
+	asm volatile("movups (%0), %%xmm1; movups %%xmm1, (%1)" ::"r"(MMIO_BASE + 0x900),
+		     "r"(target)
 		     : "memory");
 	guest_sync(*(volatile u64 *)(target + 8));
 }
@@ -564,20 +573,27 @@ static void guest_faulting(u64 arg)
 
 	/* Mapped by no page table: the guest's own #PF, no exit. */
 	((volatile u64 *)GUEST_SMALL_PT)[3] = 0;
-	asm volatile(GUEST_TRY("movl (%1), %%eax") : "+a"(rax) : "r"(GUEST_SMALL_PAGES + 0x3000) : "memory");
+	asm volatile(GUEST_TRY("movl (%1), %%eax")
+		     : "+a"(rax)
+		     : "r"(GUEST_SMALL_PAGES + 0x3000)
+		     : "memory");
 	GUEST_CHECK_EQ(guest_caught.vector, VEC_PF);
 	/* A page that is mapped to device memory and one that is not mapped: #PF for the second. */
 	((volatile u64 *)GUEST_SMALL_PT)[4] = MMIO_BASE | PTE_P | PTE_W;
 	((volatile u64 *)GUEST_SMALL_PT)[5] = 0;
 	asm volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" ::: "rax", "memory");
 	guest_sync(*(volatile u32 *)(GUEST_SMALL_PAGES + 0x4ff0));
-	asm volatile(GUEST_TRY("movq (%1), %%rax") : "+a"(rax) : "r"(GUEST_SMALL_PAGES + 0x4ffc) : "memory");
+	asm volatile(GUEST_TRY("movq (%1), %%rax")
+		     : "+a"(rax)
+		     : "r"(GUEST_SMALL_PAGES + 0x4ffc)
+		     : "memory");
 	GUEST_CHECK_EQ(guest_caught.vector, VEC_PF);
 	GUEST_CHECK_EQ(guest_caught.cr2, GUEST_SMALL_PAGES + 0x5000);
 	/* From device memory to memory that is write-protected: #PF with W set. */
 	((volatile u64 *)GUEST_SMALL_PT)[6] = (GUEST_SMALL_PAGES + 0x6000) | PTE_P;
 	asm volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" ::: "rax", "memory");
-	asm volatile(GUEST_TRY("movsl")::"S"(GUEST_SMALL_PAGES + 0x4000), "D"(GUEST_SMALL_PAGES + 0x6000)
+	asm volatile(GUEST_TRY("movsl")::"S"(GUEST_SMALL_PAGES + 0x4000),
+		     "D"(GUEST_SMALL_PAGES + 0x6000)
 		     : "memory");
 	GUEST_CHECK_EQ(guest_caught.vector, VEC_PF);
 	GUEST_CHECK_EQ(guest_caught.error, 3);

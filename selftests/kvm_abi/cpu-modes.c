@@ -293,7 +293,8 @@ TEST(pae_paging)
 	vcpu_create(&vm, &vcpu, 0);
 	pdpt = (u64 *)(vm.ram + GUEST_FREE);
 	pd = pdpt + 512;
-	pdpt[0] = (GUEST_PAGE_TABLES + 0x2000) | PTE_P; /* the identity map of 64-bit mode has this format */
+	pdpt[0] = (GUEST_PAGE_TABLES + 0x2000) |
+		  PTE_P; /* the identity map of 64-bit mode has this format */
 	pdpt[1] = (GUEST_FREE + 0x1000) | PTE_P;
 	pd[0] = (GUEST_FREE + 0x2000) | PTE_P | PTE_W;
 	pd[2] = 0xd0000000 | PTE_PS | PTE_P | PTE_W;
@@ -374,9 +375,9 @@ asm(".pushsection .text\n"
     "	mov	$0x30, %ax\n"
     "	ltr	%ax\n"
     "	pushl	$0; pushl $0; pushl $0; pushl $0\n" /* GS FS DS ES */
-    "	pushl	$0; pushl $0x7000\n"		     /* SS SP */
-    "	pushl	$0x20002\n"			     /* EFLAGS.VM */
-    "	pushl	$0; pushl $0x1000\n"		     /* CS IP */
+    "	pushl	$0; pushl $0x7000\n" /* SS SP */
+    "	pushl	$0x20002\n" /* EFLAGS.VM */
+    "	pushl	$0; pushl $0x1000\n" /* CS IP */
     "	iretl\n"
     "v86_gp:\n"
     "	movl	8(%esp), %ebx\n"

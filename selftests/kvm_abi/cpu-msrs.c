@@ -17,55 +17,55 @@ static struct vcpu vcpu;
 static const struct range {
 	u32 first, last;
 } allowed[] = {
-	{ 0x0, 0x1 },		  /* P5 machine check */
-	{ 0x10, 0x10 },		  /* TSC */
-	{ 0x17, 0x17 },		  /* platform id */
-	{ 0x1b, 0x1b },		  /* APIC base */
-	{ 0x2a, 0x2a },		  /* EBL_CR_POWERON */
-	{ 0x2c, 0x2c },		  /* EBC frequency id */
-	{ 0x34, 0x34 },		  /* SMI count */
-	{ 0x3a, 0x3b },		  /* feature control, TSC adjust */
-	{ 0x48, 0x49 },		  /* SPEC_CTRL, PRED_CMD */
-	{ 0x79, 0x79 },		  /* microcode update */
-	{ 0x8b, 0x8b },		  /* microcode revision */
-	{ 0x9b, 0x9b },		  /* SMM monitor */
-	{ 0x9e, 0x9e },		  /* SMBASE */
-	{ 0xc1, 0xc8 },		  /* counters */
-	{ 0xcd, 0xce },		  /* FSB frequency, platform info */
-	{ 0xe1, 0xe1 },		  /* UMWAIT */
-	{ 0xe7, 0xe8 },		  /* MPERF, APERF */
-	{ 0xfe, 0xfe },		  /* MTRR capabilities */
-	{ 0x10a, 0x10b },	  /* ARCH_CAPABILITIES, FLUSH_CMD */
-	{ 0x11e, 0x11e },	  /* BBL_CR_CTL3 */
-	{ 0x122, 0x122 },	  /* TSX control */
-	{ 0x140, 0x140 },	  /* misc features */
-	{ 0x174, 0x176 },	  /* SYSENTER */
-	{ 0x179, 0x17b },	  /* machine check */
-	{ 0x186, 0x18d },	  /* event selects */
-	{ 0x198, 0x19c },	  /* perf status, thermal */
-	{ 0x1a0, 0x1a0 },	  /* misc enable */
-	{ 0x1c4, 0x1c5 },	  /* XFD */
-	{ 0x1c8, 0x1c9 },	  /* LBR */
-	{ 0x1d9, 0x1de },	  /* DEBUGCTL, last branch and exception */
-	{ 0x1fc, 0x1fc },	  /* power control */
-	{ 0x200, 0x2ff },	  /* MTRRs, PAT, CTL2 of machine check banks */
-	{ 0x309, 0x30c },	  /* fixed counters */
-	{ 0x345, 0x345 },	  /* perf capabilities */
-	{ 0x38d, 0x392 },	  /* performance control */
-	{ 0x3f1, 0x3f2 },	  /* PEBS */
-	{ 0x400, 0x47f },	  /* machine check banks */
-	{ 0x4c1, 0x4c8 },	  /* full-width counters */
-	{ 0x570, 0x587 },	  /* processor trace */
-	{ 0x600, 0x600 },	  /* DS area */
-	{ 0x606, 0x606 },	  /* RAPL unit */
-	{ 0x611, 0x611 },	  /* RAPL energy: read as 0 */
+	{ 0x0, 0x1 }, /* P5 machine check */
+	{ 0x10, 0x10 }, /* TSC */
+	{ 0x17, 0x17 }, /* platform id */
+	{ 0x1b, 0x1b }, /* APIC base */
+	{ 0x2a, 0x2a }, /* EBL_CR_POWERON */
+	{ 0x2c, 0x2c }, /* EBC frequency id */
+	{ 0x34, 0x34 }, /* SMI count */
+	{ 0x3a, 0x3b }, /* feature control, TSC adjust */
+	{ 0x48, 0x49 }, /* SPEC_CTRL, PRED_CMD */
+	{ 0x79, 0x79 }, /* microcode update */
+	{ 0x8b, 0x8b }, /* microcode revision */
+	{ 0x9b, 0x9b }, /* SMM monitor */
+	{ 0x9e, 0x9e }, /* SMBASE */
+	{ 0xc1, 0xc8 }, /* counters */
+	{ 0xcd, 0xce }, /* FSB frequency, platform info */
+	{ 0xe1, 0xe1 }, /* UMWAIT */
+	{ 0xe7, 0xe8 }, /* MPERF, APERF */
+	{ 0xfe, 0xfe }, /* MTRR capabilities */
+	{ 0x10a, 0x10b }, /* ARCH_CAPABILITIES, FLUSH_CMD */
+	{ 0x11e, 0x11e }, /* BBL_CR_CTL3 */
+	{ 0x122, 0x122 }, /* TSX control */
+	{ 0x140, 0x140 }, /* misc features */
+	{ 0x174, 0x176 }, /* SYSENTER */
+	{ 0x179, 0x17b }, /* machine check */
+	{ 0x186, 0x18d }, /* event selects */
+	{ 0x198, 0x19c }, /* perf status, thermal */
+	{ 0x1a0, 0x1a0 }, /* misc enable */
+	{ 0x1c4, 0x1c5 }, /* XFD */
+	{ 0x1c8, 0x1c9 }, /* LBR */
+	{ 0x1d9, 0x1de }, /* DEBUGCTL, last branch and exception */
+	{ 0x1fc, 0x1fc }, /* power control */
+	{ 0x200, 0x2ff }, /* MTRRs, PAT, CTL2 of machine check banks */
+	{ 0x309, 0x30c }, /* fixed counters */
+	{ 0x345, 0x345 }, /* perf capabilities */
+	{ 0x38d, 0x392 }, /* performance control */
+	{ 0x3f1, 0x3f2 }, /* PEBS */
+	{ 0x400, 0x47f }, /* machine check banks */
+	{ 0x4c1, 0x4c8 }, /* full-width counters */
+	{ 0x570, 0x587 }, /* processor trace */
+	{ 0x600, 0x600 }, /* DS area */
+	{ 0x606, 0x606 }, /* RAPL unit */
+	{ 0x611, 0x611 }, /* RAPL energy: read as 0 */
 	{ 0x619, 0x619 },
 	{ 0x639, 0x639 },
 	{ 0x641, 0x641 },
-	{ 0x680, 0x6a8 },	  /* LBR, U_CET, S_CET */
-	{ 0x6e0, 0x6e0 },	  /* TSC deadline */
-	{ 0x800, 0x8ff },	  /* x2APIC */
-	{ 0xda0, 0xda0 },	  /* XSS */
+	{ 0x680, 0x6a8 }, /* LBR, U_CET, S_CET */
+	{ 0x6e0, 0x6e0 }, /* TSC deadline */
+	{ 0x800, 0x8ff }, /* x2APIC */
+	{ 0xda0, 0xda0 }, /* XSS */
 	{ 0x11e0, 0x11e0 },
 	{ 0x4b564d00, 0x4b564d08 }, /* KVM clock and friends */
 	{ 0xc0000080, 0xc0000084 }, /* EFER, STAR, LSTAR, CSTAR, SFMASK */
@@ -87,15 +87,19 @@ static const struct range {
 
 /* KVM has these besides; a guest of today does without. */
 static const struct range kvm_has[] = {
-	{ 0x11, 0x12 },	  /* KVM's first clock */
-	{ 0x480, 0x491 },	  /* VMX capabilities: nesting */
+	{ 0x11, 0x12 }, /* KVM's first clock */
+	{ 0x480, 0x491 }, /* VMX capabilities: nesting */
 	{ 0x40000000, 0x400000ff }, /* Hyper-V */
 	{ 0xc0010130, 0xc0010130 }, /* SEV-ES GHCB */
 };
 
 static const struct range swept[] = {
-	{ 0x0, 0x1fff },	  { 0x40000000, 0x400001ff }, { 0x4b564d00, 0x4b564dff },
-	{ 0xc0000000, 0xc0001fff }, { 0xc0010000, 0xc0011fff }, { 0x80000000, 0x8000003f },
+	{ 0x0, 0x1fff },
+	{ 0x40000000, 0x400001ff },
+	{ 0x4b564d00, 0x4b564dff },
+	{ 0xc0000000, 0xc0001fff },
+	{ 0xc0010000, 0xc0011fff },
+	{ 0x80000000, 0x8000003f },
 	{ 0xffffffe0, 0xffffffff },
 };
 
@@ -162,8 +166,9 @@ static void sweep(u64 range, unsigned int flags)
 		bad++;
 	}
 	CHECK_EQ(bad, 0);
-	test_diag("%llu MSRs of %#x-%#x answer a read", (unsigned long long)GUEST_VAR(&vm, found_count),
-		  swept[range].first, swept[range].last);
+	test_diag("%llu MSRs of %#x-%#x answer a read",
+		  (unsigned long long)GUEST_VAR(&vm, found_count), swept[range].first,
+		  swept[range].last);
 }
 
 TEST(read_low)
@@ -211,9 +216,10 @@ TEST(no_foreign_interfaces, .vmm_only = true)
 /* What the guest reads of these is its own reset value: the host's would be an address leak. */
 static void guest_own_values(u64 arg)
 {
-	static const u32 zero[] = { MSR_LSTAR, MSR_CSTAR, MSR_STAR, MSR_SFMASK, MSR_KERNEL_GS_BASE,
-				    MSR_SYSENTER_EIP, MSR_SYSENTER_ESP, MSR_SYSENTER_CS, MSR_TSC_AUX,
-				    MSR_FS_BASE, MSR_GS_BASE };
+	static const u32 zero[] = { MSR_LSTAR,	      MSR_CSTAR,	  MSR_STAR,
+				    MSR_SFMASK,	      MSR_KERNEL_GS_BASE, MSR_SYSENTER_EIP,
+				    MSR_SYSENTER_ESP, MSR_SYSENTER_CS,	  MSR_TSC_AUX,
+				    MSR_FS_BASE,      MSR_GS_BASE };
 	u64 value;
 	u32 i;
 
@@ -295,9 +301,11 @@ static void on_gp(struct guest_frame *frame)
 
 static void guest_user_rdmsr(u64 arg)
 {
-	asm volatile("pushq %0; pushq %1; pushq $2; pushq %2; pushq %3; iretq"
-		     ::"r"((u64)SEL_USER_DATA), "r"(GUEST_STACKS + 12 * GUEST_STACK_SIZE),
-		     "r"((u64)SEL_USER_CODE64), "r"(user_rdmsr) : "memory");
+	asm volatile(
+		"pushq %0; pushq %1; pushq $2; pushq %2; pushq %3; iretq" ::"r"((u64)SEL_USER_DATA),
+		"r"(GUEST_STACKS + 12 * GUEST_STACK_SIZE), "r"((u64)SEL_USER_CODE64),
+		"r"(user_rdmsr)
+		: "memory");
 }
 
 TEST(user_mode)
@@ -310,8 +318,8 @@ TEST(user_mode)
 /* KVM_GET_MSRS knows the same world: what is not known is refused, not answered with 0. */
 TEST(ioctl_denies_unknown)
 {
-	static const u32 unknown[] = { 0x2, 0x99, 0x500, 0x7ff, 0x1234, 0x12345678, 0xc0000085, 0xc0000200,
-				       0xffffffff };
+	static const u32 unknown[] = { 0x2,	   0x99,       0x500,	   0x7ff,     0x1234,
+				       0x12345678, 0xc0000085, 0xc0000200, 0xffffffff };
 	unsigned int i;
 	u64 value;
 

@@ -108,7 +108,8 @@ static void *run_until_stopped(void *argument)
 
 	while (!other->run->immediate_exit) {
 		if (!ioctl(other->fd, KVM_RUN, 0))
-			FAIL("exit %u %s", other->run->exit_reason, exit_name(other->run->exit_reason));
+			FAIL("exit %u %s", other->run->exit_reason,
+			     exit_name(other->run->exit_reason));
 		/* EAGAIN: it was waiting for SIPI and has been started. */
 		CHECK_MSG(errno == EAGAIN || errno == EINTR, "%s", errno_name(errno));
 	}
@@ -257,12 +258,12 @@ static void guest_destinations(u64 arg)
 	wait_ready();
 	while (stage != 1)
 		cpu_pause();
-#define WAIT(self, other)                                                                          \
-	do {                                                                                       \
-		while ((long)count[1] < (other) || (long)count[0] < (self))                                    \
-			cpu_pause();                                                               \
-		GUEST_CHECK_EQ(count[0], self);                                                    \
-		GUEST_CHECK_EQ(count[1], other);                                                   \
+#define WAIT(self, other)                                                   \
+	do {                                                                \
+		while ((long)count[1] < (other) || (long)count[0] < (self)) \
+			cpu_pause();                                        \
+		GUEST_CHECK_EQ(count[0], self);                             \
+		GUEST_CHECK_EQ(count[1], other);                            \
 	} while (0)
 	apic_ipi(0, ICR_OTHERS | 0x50);
 	WAIT(0, 1);

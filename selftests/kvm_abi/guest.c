@@ -86,8 +86,8 @@ int vm_set_slot(struct vm *vm, u32 slot, u32 flags, u64 gpa, u64 size, void *hva
 
 void *vm_add_memory(struct vm *vm, u32 slot, u64 gpa, u64 size)
 {
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			 -1, 0);
+	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	CHECK(hva != MAP_FAILED);
 	CHECK_OK(vm_set_slot(vm, slot, 0, gpa, size, hva));
@@ -254,7 +254,11 @@ static void set_flat_segments(struct kvm_sregs *sregs, struct kvm_segment code)
 	sregs->cs = code;
 	sregs->ds = sregs->es = sregs->fs = sregs->gs = sregs->ss = data;
 	sregs->tr = (struct kvm_segment){
-		.selector = SEL_TSS, .base = GUEST_TSS, .limit = 0x67, .type = 11, .present = 1,
+		.selector = SEL_TSS,
+		.base = GUEST_TSS,
+		.limit = 0x67,
+		.type = 11,
+		.present = 1,
 	};
 	sregs->ldt = (struct kvm_segment){ .type = 2, .present = 1, .limit = 0xffff };
 	sregs->gdt.base = GUEST_GDT;
@@ -282,7 +286,9 @@ void vcpu_set_long_mode(struct vcpu *vcpu, void (*entry)(u64), u64 arg)
 
 void vcpu_set_protected_mode(struct vcpu *vcpu, const void *entry)
 {
-	struct kvm_regs regs = { .rip = (u64)entry, .rsp = GUEST_STACKS + GUEST_STACK_SIZE, .rflags = 2 };
+	struct kvm_regs regs = { .rip = (u64)entry,
+				 .rsp = GUEST_STACKS + GUEST_STACK_SIZE,
+				 .rflags = 2 };
 	struct kvm_sregs sregs;
 
 	vcpu_get_sregs(vcpu, &sregs);
@@ -393,8 +399,8 @@ static void check_report(struct vcpu *vcpu)
 	if (vcpu->run->io.port == PORT_TRAP)
 		FAIL("guest exception %lld error %#llx at rip %#llx cr2 %#llx", regs.rdi, regs.rsi,
 		     regs.rbx, regs.rcx);
-	test_fail("guest", regs.rsi, "%s: got %#llx, expected %#llx", (const char *)regs.rdi, regs.rbx,
-		  regs.rcx);
+	test_fail("guest", regs.rsi, "%s: got %#llx, expected %#llx", (const char *)regs.rdi,
+		  regs.rbx, regs.rcx);
 }
 
 unsigned int vcpu_run(struct vcpu *vcpu)

@@ -140,8 +140,8 @@ extern u64 guest_catch;
  * Wraps an instruction: an exception in it is noted in guest_caught and goes on behind it. One
  * vCPU at a time. Symbol 771 is as good a local label as any.
  */
-#define GUEST_TRY(insn)                                                                            \
-	"movl $-1, guest_caught(%%rip)\n\tmovq $771f, guest_catch(%%rip)\n\t" insn                 \
+#define GUEST_TRY(insn)                                                            \
+	"movl $-1, guest_caught(%%rip)\n\tmovq $771f, guest_catch(%%rip)\n\t" insn \
 	"\n771:\n\tmovq $0, guest_catch(%%rip)\n\t"
 
 static inline void outb(u16 port, u8 value)
@@ -159,7 +159,10 @@ static inline u8 inb(u16 port)
 
 static inline void guest_signal(u16 port, u64 a, u64 b, u64 c, u64 d)
 {
-	asm volatile("outb %%al, %%dx" : "+d"(port) : "a"(0), "D"(a), "S"(b), "b"(c), "c"(d) : "memory");
+	asm volatile("outb %%al, %%dx"
+		     : "+d"(port)
+		     : "a"(0), "D"(a), "S"(b), "b"(c), "c"(d)
+		     : "memory");
 }
 
 static inline void guest_sync(u64 value)
@@ -174,20 +177,20 @@ static inline void guest_done(u64 value)
 		guest_signal(PORT_DONE, value, 0, 0, 0);
 }
 
-#define GUEST_FAIL_AT(text, got, want)                                                             \
+#define GUEST_FAIL_AT(text, got, want) \
 	guest_signal(PORT_FAIL, (u64)(text), __LINE__, (u64)(got), (u64)(want))
 
-#define GUEST_CHECK(cond)                                                                          \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			GUEST_FAIL_AT(__FILE__ ": " #cond, 0, 0);                                  \
+#define GUEST_CHECK(cond)                                         \
+	do {                                                      \
+		if (!(cond))                                      \
+			GUEST_FAIL_AT(__FILE__ ": " #cond, 0, 0); \
 	} while (0)
 
-#define GUEST_CHECK_EQ(got, want)                                                                  \
-	do {                                                                                       \
-		u64 got_ = (u64)(got), want_ = (u64)(want);                                        \
-		if (got_ != want_)                                                                 \
-			GUEST_FAIL_AT(__FILE__ ": " #got " == " #want, got_, want_);               \
+#define GUEST_CHECK_EQ(got, want)                                                    \
+	do {                                                                         \
+		u64 got_ = (u64)(got), want_ = (u64)(want);                          \
+		if (got_ != want_)                                                   \
+			GUEST_FAIL_AT(__FILE__ ": " #got " == " #want, got_, want_); \
 	} while (0)
 
 #define CR0_PE (1UL << 0)
@@ -223,9 +226,24 @@ static inline void guest_done(u64 value)
 #define PTE_NX (1UL << 63)
 #define RFLAGS_IF (1UL << 9)
 
-enum { VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_UD = 6, VEC_NM = 7, VEC_DF = 8,
-       VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17,
-       VEC_XM = 19 };
+enum {
+	VEC_DE = 0,
+	VEC_DB = 1,
+	VEC_NMI = 2,
+	VEC_BP = 3,
+	VEC_OF = 4,
+	VEC_UD = 6,
+	VEC_NM = 7,
+	VEC_DF = 8,
+	VEC_TS = 10,
+	VEC_NP = 11,
+	VEC_SS = 12,
+	VEC_GP = 13,
+	VEC_PF = 14,
+	VEC_MF = 16,
+	VEC_AC = 17,
+	VEC_XM = 19
+};
 
 enum {
 	MSR_TSC = 0x10,
@@ -280,11 +298,11 @@ static inline void cpu_pause(void)
 	asm volatile("pause" ::: "memory");
 }
 
-#define READ_CR(n)                                                                                 \
-	({                                                                                         \
-		u64 cr_;                                                                           \
-		asm volatile("mov %%cr" #n ", %0" : "=r"(cr_)::"memory");                          \
-		cr_;                                                                               \
+#define READ_CR(n)                                                        \
+	({                                                                \
+		u64 cr_;                                                  \
+		asm volatile("mov %%cr" #n ", %0" : "=r"(cr_)::"memory"); \
+		cr_;                                                      \
 	})
 #define WRITE_CR(n, value) asm volatile("mov %0, %%cr" #n ::"r"((u64)(value)) : "memory")
 

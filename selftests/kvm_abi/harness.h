@@ -25,10 +25,12 @@ struct test_case {
 };
 
 /* TEST(name, .timeout = 30) { body }. The order in the file is the order of the plan. */
-#define TEST(id, ...)                                                                              \
-	static void id(void);                                                                      \
-	static struct test_case test_##id __attribute__((used, section("test_cases"), aligned(8))) = \
-		{ .name = #id, .run = id, .line = __LINE__, ##__VA_ARGS__ };                       \
+#define TEST(id, ...)                                                           \
+	static void id(void);                                                   \
+	static struct test_case test_##id                                       \
+		__attribute__((used, section("test_cases"), aligned(8))) = {    \
+			.name = #id, .run = id, .line = __LINE__, ##__VA_ARGS__ \
+		};                                                              \
 	static void id(void)
 
 void test_fail(const char *file, int line, const char *fmt, ...)
@@ -45,51 +47,51 @@ bool host_is_emulated_vmx(void);
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			FAIL("%s", #cond);                                                         \
+#define CHECK(cond)                        \
+	do {                               \
+		if (!(cond))               \
+			FAIL("%s", #cond); \
 	} while (0)
 
-#define CHECK_MSG(cond, fmt, ...)                                                                  \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			FAIL("%s: " fmt, #cond, ##__VA_ARGS__);                                    \
+#define CHECK_MSG(cond, fmt, ...)                               \
+	do {                                                    \
+		if (!(cond))                                    \
+			FAIL("%s: " fmt, #cond, ##__VA_ARGS__); \
 	} while (0)
 
-#define CHECK_EQ(got, want)                                                                        \
-	do {                                                                                       \
-		u64 got_ = (u64)(got), want_ = (u64)(want);                                        \
-		if (got_ != want_)                                                                 \
-			FAIL("%s is %#llx, expected %s = %#llx", #got, (unsigned long long)got_,   \
-			     #want, (unsigned long long)want_);                                    \
+#define CHECK_EQ(got, want)                                                                      \
+	do {                                                                                     \
+		u64 got_ = (u64)(got), want_ = (u64)(want);                                      \
+		if (got_ != want_)                                                               \
+			FAIL("%s is %#llx, expected %s = %#llx", #got, (unsigned long long)got_, \
+			     #want, (unsigned long long)want_);                                  \
 	} while (0)
 
 /* The call succeeds (returns >= 0); the value is the call's. */
-#define CHECK_OK(call)                                                                             \
-	({                                                                                         \
-		long ret_ = (long)(call);                                                          \
-		if (ret_ < 0)                                                                      \
-			FAIL("%s failed: %s", #call, errno_name(errno));                         \
-		ret_;                                                                              \
+#define CHECK_OK(call)                                                   \
+	({                                                               \
+		long ret_ = (long)(call);                                \
+		if (ret_ < 0)                                            \
+			FAIL("%s failed: %s", #call, errno_name(errno)); \
+		ret_;                                                    \
 	})
 
 /* The call fails, with this errno and no other. */
-#define CHECK_ERR(call, err)                                                                       \
-	do {                                                                                       \
-		errno = 0;                                                                         \
-		long ret_ = (long)(call);                                                          \
-		if (ret_ >= 0 || errno != (err))                                                   \
-			FAIL("%s returned %ld (%s), expected %s", #call, ret_,                     \
-			     errno_name(errno), errno_name(err));                              \
+#define CHECK_ERR(call, err)                                                                      \
+	do {                                                                                      \
+		errno = 0;                                                                        \
+		long ret_ = (long)(call);                                                         \
+		if (ret_ >= 0 || errno != (err))                                                  \
+			FAIL("%s returned %ld (%s), expected %s", #call, ret_, errno_name(errno), \
+			     errno_name(err));                                                    \
 	} while (0)
 
 /* The call fails; which errno is not part of the ABI. */
-#define CHECK_REFUSED(call)                                                                        \
-	do {                                                                                       \
-		long ret_ = (long)(call);                                                          \
-		if (ret_ >= 0)                                                                     \
-			FAIL("%s returned %ld, expected a refusal", #call, ret_);                  \
+#define CHECK_REFUSED(call)                                                       \
+	do {                                                                      \
+		long ret_ = (long)(call);                                         \
+		if (ret_ >= 0)                                                    \
+			FAIL("%s returned %ld, expected a refusal", #call, ret_); \
 	} while (0)
 
 const char *errno_name(int err);

@@ -91,8 +91,8 @@ TEST(munmap_and_map_again)
 	CHECK_OK(munmap(memory + PAGE, PAGE));
 	GUEST_VAR(&vm, command) = GPA + PAGE;
 	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EFAULT);
-	CHECK(mmap(memory + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
-	      != MAP_FAILED);
+	CHECK(mmap(memory + PAGE, PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
 	WORD(1) = 0x1234;
 	CHECK_EQ(guest_read(PAGE), 0x1234);
 }
@@ -121,7 +121,8 @@ TEST(mremap_moves_away)
 	setup();
 	CHECK_EQ(guest_increment(4 * PAGE), 1);
 	elsewhere = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(mremap(memory + 4 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere) == elsewhere);
+	CHECK(mremap(memory + 4 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere) ==
+	      elsewhere);
 	GUEST_VAR(&vm, command) = (GPA + 4 * PAGE) | 1;
 	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EFAULT);
 	CHECK_EQ(*(volatile u64 *)elsewhere, 1);
@@ -213,7 +214,8 @@ TEST(shared_file_mapping)
 
 	setup();
 	CHECK_OK(ftruncate(fd, 2 * PAGE));
-	CHECK(mmap(memory, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == memory);
+	CHECK(mmap(memory, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+	      memory);
 	CHECK_EQ(guest_increment(0), 1);
 	CHECK_EQ(guest_increment(PAGE), 1);
 	CHECK_EQ(pread(fd, &value, 8, PAGE), 8);
@@ -296,8 +298,10 @@ TEST(dropped_while_running)
 	memory = vm_add_memory(&vm, 1, GPA, PAGES * PAGE);
 	CHECK_EQ(pthread_create(&thread, NULL, run_to_done, &vcpu), 0);
 	for (i = 0; i < 60; i++) {
-		CHECK_OK(madvise(memory + i % PAGES * PAGE, PAGE * (1 + i % 3) > (PAGES - i % PAGES) * PAGE ?
-				 PAGE : PAGE * (1 + i % 3), MADV_DONTNEED));
+		CHECK_OK(madvise(
+			memory + i % PAGES * PAGE,
+			PAGE * (1 + i % 3) > (PAGES - i % PAGES) * PAGE ? PAGE : PAGE * (1 + i % 3),
+			MADV_DONTNEED));
 		wait_rounds(1);
 	}
 	GUEST_VAR(&vm, guest_stop) = 1;
@@ -366,12 +370,14 @@ static void guest_huge(u64 bytes)
 		*(volatile u64 *)(GPA + offset) = offset + 1;
 	guest_sync(0);
 	for (offset = 0; offset < bytes; offset += PAGE)
-		GUEST_CHECK_EQ(*(volatile u64 *)(GPA + offset), offset == 5 * PAGE ? 0 : offset + 1);
+		GUEST_CHECK_EQ(*(volatile u64 *)(GPA + offset),
+			       offset == 5 * PAGE ? 0 : offset + 1);
 }
 
 static u8 *huge_memory(u64 bytes)
 {
-	u8 *area = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u8 *area = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 
 	area = (u8 *)(((u64)area + HUGE - 1) & ~(HUGE - 1));
 	madvise(area, bytes, MADV_HUGEPAGE);

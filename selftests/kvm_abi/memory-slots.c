@@ -114,7 +114,8 @@ TEST(many_slots)
 	for (i = 0; i < 100; i++)
 		CHECK_OK(vm_set_slot(&vm, i, 0, GPA + (i * 37 % 101) * 2 * PAGE, PAGE, vm.ram));
 	for (i = 0; i < 100; i++)
-		CHECK_ERR(vm_set_slot(&vm, 200, 0, GPA + (i * 37 % 101) * 2 * PAGE, PAGE, vm.ram), EEXIST);
+		CHECK_ERR(vm_set_slot(&vm, 200, 0, GPA + (i * 37 % 101) * 2 * PAGE, PAGE, vm.ram),
+			  EEXIST);
 	for (i = 0; i < 100; i++)
 		CHECK_OK(vm_set_slot(&vm, (i * 53 + 7) % 100, 0, 0, 0, NULL));
 	CHECK_OK(vm_set_slot(&vm, 200, 0, GPA, 16 * PAGE, vm.ram));
@@ -141,7 +142,8 @@ TEST(host_memory_not_mapped)
 	CHECK_MSG(ret == -1 && errno == EFAULT, "KVM_RUN %d (%s), exit %u", ret, errno_name(errno),
 		  vcpu.run->exit_reason);
 	/* Once it is there, the same access succeeds. */
-	hole = mmap(hole, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	hole = mmap(hole, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		    0);
 	CHECK(hole != MAP_FAILED);
 	*(u64 *)hole = 0x123456789;
 	CHECK_EQ(vcpu_done(&vcpu), 0x123456789);
@@ -162,7 +164,9 @@ static void guest_readonly(u64 arg)
 
 TEST(readonly_slot)
 {
-	static const u8 code[] = { 0xb8, 0x78, 0x56, 0x34, 0x12, 0xc3 }; /* mov $0x12345678, %eax; ret */
+	static const u8 code[] = {
+		0xb8, 0x78, 0x56, 0x34, 0x12, 0xc3
+	}; /* mov $0x12345678, %eax; ret */
 	struct vcpu vcpu;
 	struct vm vm;
 	u8 *rom;
@@ -392,7 +396,7 @@ TEST(one_page_in_two_slots)
 /* --- outside of every slot --- */
 
 static const u64 outside[] = {
-	0x01000000,  0x01fff000, 0x02000000, 0x3ffff000, 0x40000000, 0x7ffff000, 0x80000000,
+	0x01000000, 0x01fff000, 0x02000000, 0x3ffff000, 0x40000000, 0x7ffff000, 0x80000000,
 	0xbffff000, 0xc0000000, 0xe0000000, 0xf0000000, 0xfec10000, 0xfffff000, 0xfffffff8,
 };
 
