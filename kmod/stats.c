@@ -98,12 +98,35 @@ static int exits_show(struct seq_file *file, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(exits);
 
+static int memory_show(struct seq_file *file, void *unused)
+{
+	struct vm *vm;
+
+	seq_puts(file, "# pid faults retries mapped-4k mapped-2m mapped-1g tables invalidations flushes\n");
+	mutex_lock(&vms_lock);
+	list_for_each_entry(vm, &vms, stats_link) {
+		const struct mmu_stats *stats = &vm->mmu.stats;
+
+		seq_printf(file, "%d %llu %llu %llu %llu %llu %ld %llu %llu\n", vm->owner,
+			   READ_ONCE(stats->faults), READ_ONCE(stats->retries),
+			   READ_ONCE(stats->mapped[PGTABLE_4K]),
+			   READ_ONCE(stats->mapped[PGTABLE_2M]),
+			   READ_ONCE(stats->mapped[PGTABLE_1G]),
+			   atomic_long_read(&stats->tables), READ_ONCE(stats->invalidations),
+			   READ_ONCE(stats->flushes));
+	}
+	mutex_unlock(&vms_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(memory);
+
 void stats_init(void)
 {
 	directory = debugfs_create_dir("vmm", NULL);
 	debugfs_create_file("vms", 0444, directory, NULL, &vms_fops);
 	debugfs_create_file("vcpus", 0444, directory, NULL, &vcpus_fops);
 	debugfs_create_file("exits", 0444, directory, NULL, &exits_fops);
+	debugfs_create_file("memory", 0444, directory, NULL, &memory_fops);
 }
 
 void stats_exit(void)
