@@ -40,7 +40,8 @@ static void *symbol(const char *name)
 static void save(const char *dir)
 {
 	void **simulator = symbol("SIM");
-	bool (*save_state)(void *this, const char *dir) = symbol("_ZN13bx_real_sim_c10save_stateEPKc");
+	bool (*save_state)(void *this, const char *dir) =
+		symbol("_ZN13bx_real_sim_c10save_stateEPKc");
 
 	_exit(!save_state(*simulator, dir));
 }
@@ -84,7 +85,8 @@ static void inject(const char *request)
  */
 static const char *answer(void)
 {
-	static const char *const script[] = { "c", "r", "print-stack 24", "s 100000", "r", "print-stack 24" };
+	static const char *const script[] = { "c",	  "r", "print-stack 24",
+					      "s 100000", "r", "print-stack 24" };
 	static size_t prompt;
 
 	if (prompt == 0 && getenv("BOCHS_PAYLOAD"))

@@ -140,7 +140,8 @@ static void mount_all(void)
 {
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		mkdir(mounts[i].target, 0755);
-		if (mount(mounts[i].source, mounts[i].target, mounts[i].type, MS_NOSUID, mounts[i].options))
+		if (mount(mounts[i].source, mounts[i].target, mounts[i].type, MS_NOSUID,
+			  mounts[i].options))
 			trouble("mount %s: %s", mounts[i].target, strerror(errno));
 	}
 	if (symlink("/proc/self/fd", "/dev/fd") || symlink("fd/0", "/dev/stdin") ||
@@ -240,7 +241,8 @@ static bool load_modules(void)
 	char *list = read_file("/testhost/modules", NULL), *save = NULL;
 	bool ok = true;
 
-	for (char *m = list ? strtok_r(list, "\n", &save) : NULL; m; m = strtok_r(NULL, "\n", &save))
+	for (char *m = list ? strtok_r(list, "\n", &save) : NULL; m;
+	     m = strtok_r(NULL, "\n", &save))
 		ok = load_module(m) && ok;
 	free(list);
 	return ok;
@@ -280,7 +282,8 @@ static void tell_modules(void)
 {
 	char *list = read_file("/proc/modules", NULL), *save = NULL, line[256];
 
-	for (char *m = list ? strtok_r(list, "\n", &save) : NULL; m; m = strtok_r(NULL, "\n", &save)) {
+	for (char *m = list ? strtok_r(list, "\n", &save) : NULL; m;
+	     m = strtok_r(NULL, "\n", &save)) {
 		int n = snprintf(line, sizeof(line), "[        init] module %s\n", m);
 
 		wire_send(WIRE_KMSG, line, n < (int)sizeof(line) ? n : (int)sizeof(line) - 1);
@@ -324,7 +327,10 @@ struct host {
 static void run_child(struct host *h, char **argv, int in, int out, int err)
 {
 	static const char *const environment[] = {
-		"PATH=/test:/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/root", "TMPDIR=/tmp", "TESTHOST=1",
+		"PATH=/test:/bin:/sbin:/usr/bin:/usr/sbin",
+		"HOME=/root",
+		"TMPDIR=/tmp",
+		"TESTHOST=1",
 	};
 	struct sched_param normal = { 0 };
 	sigset_t none;
@@ -344,7 +350,8 @@ static void run_child(struct host *h, char **argv, int in, int out, int err)
 	dup2(err, 2);
 	for (size_t i = 0; i < sizeof(environment) / sizeof(environment[0]); i++)
 		putenv((char *)environment[i]);
-	for (char *e = term ? strtok_r(term, "\n", &save) : NULL; e; e = strtok_r(NULL, "\n", &save))
+	for (char *e = term ? strtok_r(term, "\n", &save) : NULL; e;
+	     e = strtok_r(NULL, "\n", &save))
 		putenv(e);
 	if (chdir("/test"))
 		_exit(127);
@@ -423,8 +430,10 @@ static void forward_kmsg(int fd)
 			continue;
 		text++;
 		text[strcspn(text, "\n")] = '\0';
-		length = snprintf(line, sizeof(line), "[%5llu.%06llu] %s\n", us / 1000000, us % 1000000, text);
-		wire_send(WIRE_KMSG, line, length < (int)sizeof(line) ? length : (int)sizeof(line) - 1);
+		length = snprintf(line, sizeof(line), "[%5llu.%06llu] %s\n", us / 1000000,
+				  us % 1000000, text);
+		wire_send(WIRE_KMSG, line,
+			  length < (int)sizeof(line) ? length : (int)sizeof(line) - 1);
 	}
 }
 
@@ -517,8 +526,8 @@ static int watch(struct host *h)
 
 	for (;;) {
 		struct pollfd fds[] = {
-			{ h->out, POLLIN, 0 },	 { h->err, POLLIN, 0 },	  { h->kmsg, POLLIN, 0 },
-			{ h->tick, POLLIN, 0 },	 { h->child, POLLIN, 0 }, { h->line, POLLIN, 0 },
+			{ h->out, POLLIN, 0 },	{ h->err, POLLIN, 0 },	 { h->kmsg, POLLIN, 0 },
+			{ h->tick, POLLIN, 0 }, { h->child, POLLIN, 0 }, { h->line, POLLIN, 0 },
 		};
 
 		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)

@@ -37,41 +37,68 @@
 
 enum { EXIT_TIMEOUT = 124, EXIT_TROUBLE = 125, EXIT_SILENT = 126 };
 
-#define ESCAPE_KEY	0x1d	/* Ctrl-] */
+#define ESCAPE_KEY 0x1d /* Ctrl-] */
 
 /*
  * What a healthy kernel never says. Anchored where user programs' crashes ("traps: ...") or harmless boot
  * lines ("Spectre V2 : WARNING: ...") look alike.
  */
 static const char *const troubles[] = {
-	"^BUG: ", "^Oops", "^WARNING: ", "^INFO: task .* blocked for more than", "Kernel panic",
-	"^general protection fault", "^stack segment: ", "^double fault", "^invalid opcode: ",
-	"^int3: ", "^divide error: ", "kernel BUG at", "unable to handle .*(page fault|paging request)",
-	"rcu: INFO: .*(stall|detected)", "rcu_.* kthread starved", "soft lockup", "hard LOCKUP",
-	"possible .*deadlock", "suspicious RCU usage", "inconsistent lock state", "^KASAN", "^UBSAN: ",
-	"^KCSAN", "^KFENCE", "kmemleak: [0-9]+ new", "unchecked MSR access", "refcount_t: ",
-	"list_(add|del) corruption", "nobody cared", "sleeping function called from invalid context",
-	"scheduling while atomic", "Bad page (state|map)", "Out of memory: ", "invoked oom-killer",
+	"^BUG: ",
+	"^Oops",
+	"^WARNING: ",
+	"^INFO: task .* blocked for more than",
+	"Kernel panic",
+	"^general protection fault",
+	"^stack segment: ",
+	"^double fault",
+	"^invalid opcode: ",
+	"^int3: ",
+	"^divide error: ",
+	"kernel BUG at",
+	"unable to handle .*(page fault|paging request)",
+	"rcu: INFO: .*(stall|detected)",
+	"rcu_.* kthread starved",
+	"soft lockup",
+	"hard LOCKUP",
+	"possible .*deadlock",
+	"suspicious RCU usage",
+	"inconsistent lock state",
+	"^KASAN",
+	"^UBSAN: ",
+	"^KCSAN",
+	"^KFENCE",
+	"kmemleak: [0-9]+ new",
+	"unchecked MSR access",
+	"refcount_t: ",
+	"list_(add|del) corruption",
+	"nobody cared",
+	"sleeping function called from invalid context",
+	"scheduling while atomic",
+	"Bad page (state|map)",
+	"Out of memory: ",
+	"invoked oom-killer",
 };
 
 static struct {
 	const char *dir;
-	int timeout;		/* seconds from start to end; 0: none */
-	int boot_timeout;	/* seconds until the command runs; 0: none */
-	int silence;		/* seconds without a sign of life that end it, of the emulator's CPU time */
-	bool input;		/* the terminal belongs to the host */
+	int timeout; /* seconds from start to end; 0: none */
+	int boot_timeout; /* seconds until the command runs; 0: none */
+	int silence; /* seconds without a sign of life that end it, of the emulator's CPU time */
+	bool input; /* the terminal belongs to the host */
 	bool report_times;
 	bool save;
-	const char *expect;	/* a kernel message that is known and meant for the emulator, not for us */
+	const char
+		*expect; /* a kernel message that is known and meant for the emulator, not for us */
 } option = { .timeout = 300, .boot_timeout = 120, .silence = 45 };
 
 static struct {
 	pid_t emulator;
 	int wire, line, signals, console, kmsg, errors;
 	double begin, started, heard, knocked;
-	double heard_cpu;	/* the emulator's CPU time when it was last heard of */
-	bool ready;		/* WIRE_READY was seen */
-	bool ended;		/* WIRE_EXIT was seen */
+	double heard_cpu; /* the emulator's CPU time when it was last heard of */
+	bool ready; /* WIRE_READY was seen */
+	bool ended; /* WIRE_EXIT was seen */
 	int status;
 	bool trouble;
 	char trouble_line[256];
@@ -142,7 +169,8 @@ static void compile_troubles(void)
 	size_t used = 0;
 
 	for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++)
-		used += snprintf(pattern + used, sizeof(pattern) - used, "%s(%s)", i ? "|" : "", troubles[i]);
+		used += snprintf(pattern + used, sizeof(pattern) - used, "%s(%s)", i ? "|" : "",
+				 troubles[i]);
 	if (used >= sizeof(pattern) || regcomp(&trouble_regex, pattern, REG_EXTENDED | REG_NOSUB))
 		die("the list of kernel troubles does not compile");
 	if (option.expect && regcomp(&expected_regex, option.expect, REG_EXTENDED | REG_NOSUB))
@@ -408,7 +436,8 @@ static double emulator_cpu(void)
 	text[n] = '\0';
 	/* The second field is a name in parentheses, which may hold anything. */
 	fields = strrchr(text, ')');
-	if (!fields || sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+	if (!fields || sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			      &user, &system) != 2)
 		return 0;
 	return (double)(user + system) / sysconf(_SC_CLK_TCK);
 }
@@ -470,7 +499,9 @@ static int read_wire(void)
 	if (n <= 0 && option.save && host.ready) {
 		siginfo_t end;
 
-		return waitid(P_PID, host.emulator, &end, WEXITED | WNOWAIT) || end.si_status ? EXIT_TROUBLE : 0;
+		return waitid(P_PID, host.emulator, &end, WEXITED | WNOWAIT) || end.si_status
+			       ? EXIT_TROUBLE
+			       : 0;
 	}
 	if (n <= 0) {
 		if (!host.trouble)
@@ -534,24 +565,46 @@ static int supervise(void)
 static char **parse(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{ "dir", 1, NULL, 'd' },     { "timeout", 1, NULL, 't' }, { "boot-timeout", 1, NULL, 'b' },
-		{ "silence", 1, NULL, 's' }, { "input", 0, NULL, 'i' },	  { "report-times", 0, NULL, 'r' },
-		{ "expect", 1, NULL, 'x' },	     { "save", 0, NULL, 'S' },
+		{ "dir", 1, NULL, 'd' },
+		{ "timeout", 1, NULL, 't' },
+		{ "boot-timeout", 1, NULL, 'b' },
+		{ "silence", 1, NULL, 's' },
+		{ "input", 0, NULL, 'i' },
+		{ "report-times", 0, NULL, 'r' },
+		{ "expect", 1, NULL, 'x' },
+		{ "save", 0, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "+", names, NULL)) >= 0) {
 		switch (c) {
-		case 'd': option.dir = optarg; break;
-		case 't': option.timeout = atoi(optarg); break;
-		case 'b': option.boot_timeout = atoi(optarg); break;
-		case 's': option.silence = atoi(optarg); break;
-		case 'i': option.input = true; break;
-		case 'S': option.save = true; break;
-		case 'x': option.expect = optarg; break;
-		case 'r': option.report_times = true; break;
-		default: exit(2);
+		case 'd':
+			option.dir = optarg;
+			break;
+		case 't':
+			option.timeout = atoi(optarg);
+			break;
+		case 'b':
+			option.boot_timeout = atoi(optarg);
+			break;
+		case 's':
+			option.silence = atoi(optarg);
+			break;
+		case 'i':
+			option.input = true;
+			break;
+		case 'S':
+			option.save = true;
+			break;
+		case 'x':
+			option.expect = optarg;
+			break;
+		case 'r':
+			option.report_times = true;
+			break;
+		default:
+			exit(2);
 		}
 	}
 	if (!option.dir || optind == argc)
