@@ -33,6 +33,14 @@ const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, uint3
 	return NULL;
 }
 
+/* 36 where the leaf is not there (SDM vol. 2A, CPUID leaf 80000008H). */
+unsigned int cpuid_physical_bits(const struct cpuid_table *table)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(table, LEAF_AMD_SIZES, 0);
+
+	return e && (e->eax & 0xff) ? e->eax & 0xff : 36;
+}
+
 /* Bits of an APIC id that number the cores. */
 static unsigned int core_bits(unsigned int cpus)
 {

@@ -24,6 +24,9 @@ struct cpuid_place {
 /* One socket, a core per vCPU, one thread per core. */
 void cpuid_place_vcpu(struct cpuid_table *table, const struct cpuid_place *place);
 
+/* Bits of a guest-physical address. */
+unsigned int cpuid_physical_bits(const struct cpuid_table *table);
+
 const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, uint32_t function,
 					  uint32_t index);
 

@@ -180,7 +180,8 @@ static int set_cpuid(struct machine *machine, const struct cpuid_table *supporte
 	return 0;
 }
 
-static int create_vcpus(struct machine *machine, uint64_t entry, struct error *err)
+static int create_vcpus(struct machine *machine, const struct cpuid_table *supported,
+			uint64_t entry, struct error *err)
 {
 	struct vcpu_request request = {
 		.kvm_fd = machine->kvm_fd,
@@ -189,10 +190,8 @@ static int create_vcpus(struct machine *machine, uint64_t entry, struct error *e
 		.mmio = &machine->mmio,
 		.end = &machine->end,
 	};
-	struct cpuid_table supported;
 
-	if (hypervisor_run_size(machine->kvm_fd, &request.run_size, err) ||
-	    hypervisor_get_cpuid(machine->kvm_fd, &supported, err))
+	if (hypervisor_run_size(machine->kvm_fd, &request.run_size, err))
 		return -1;
 	machine->vcpus = calloc(machine->config->cpus, sizeof(*machine->vcpus));
 	if (!machine->vcpus)
@@ -202,7 +201,7 @@ static int create_vcpus(struct machine *machine, uint64_t entry, struct error *e
 			goto fail;
 		machine->vcpu_count++;
 	}
-	if (set_cpuid(machine, &supported, err) ||
+	if (set_cpuid(machine, supported, err) ||
 	    vcpu_set_boot_state(&machine->vcpus[0], entry, err))
 		goto fail;
 	return 0;
@@ -210,6 +209,33 @@ static int create_vcpus(struct machine *machine, uint64_t entry, struct error *e
 fail:
 	destroy_vcpus(machine);
 	return -1;
+}
+
+/* What RAM needs of the guest-physical address space must be within the processor's reach. */
+static int check_memory_size(const struct config *config, const struct cpuid_table *supported,
+			     struct error *err)
+{
+	unsigned int bits = cpuid_physical_bits(supported);
+	uint64_t top = memory_low_size(config->memory) < config->memory ?
+			       config->memory + (LAYOUT_HOLE_END - LAYOUT_HOLE) : config->memory;
+
+	if (bits < 64 && top > 1ULL << bits)
+		return error_set(err, EXIT_USAGE,
+				 "--memory: guests have %u address bits here, enough for %lluG", bits,
+				 (1ULL << bits >> 30) - 1);
+	return 0;
+}
+
+/* The VM's memory and CPUs, in a VM that has its interrupt controllers. */
+static int populate_vm(struct machine *machine, uint64_t entry, struct error *err)
+{
+	struct cpuid_table supported;
+
+	if (hypervisor_get_cpuid(machine->kvm_fd, &supported, err) ||
+	    check_memory_size(machine->config, &supported, err) ||
+	    memory_attach(&machine->memory, machine->vm_fd, err))
+		return -1;
+	return create_vcpus(machine, &supported, entry, err);
 }
 
 int machine_create(struct machine *machine, const struct config *config, struct error *err)
@@ -233,8 +259,7 @@ int machine_create(struct machine *machine, const struct config *config, struct 
 	if (machine->vm_fd < 0)
 		goto close_device;
 	create_devices(machine);
-	if (claim_ports(machine, err) || memory_attach(&machine->memory, machine->vm_fd, err) ||
-	    create_vcpus(machine, entry, err))
+	if (claim_ports(machine, err) || populate_vm(machine, entry, err))
 		goto close_vm;
 	return 0;
 

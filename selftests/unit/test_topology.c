@@ -168,6 +168,16 @@ START_TEST(launcher_topology_tsc)
 }
 END_TEST
 
+START_TEST(launcher_topology_physical_bits)
+{
+	ck_assert_uint_eq(cpuid_physical_bits(&table), 48);
+	table.list.nent = 1;
+	ck_assert_uint_eq(cpuid_physical_bits(&table), 36);
+	add(0x80000008, 0, 0x2e, 0, 0, 0);
+	ck_assert_uint_eq(cpuid_physical_bits(&table), 46);
+}
+END_TEST
+
 /* A list that fills the table leaves no room: nothing is written beyond it. */
 START_TEST(launcher_topology_full)
 {
@@ -186,7 +196,8 @@ int main(void)
 		launcher_topology_features, launcher_topology_tsc_deadline,
 		launcher_topology_caches,   launcher_topology_leaf_b,
 		launcher_topology_old_processor, launcher_topology_amd,
-		launcher_topology_tsc,	    launcher_topology_full,
+		launcher_topology_tsc,	    launcher_topology_physical_bits,
+		launcher_topology_full,
 	};
 
 	return SUITE_RUN("topology", setup, tests);
