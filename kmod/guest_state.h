@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel must be told right before and after a CPU runs a guest, beside its time accounting: to RCU the
- * guest is a quiescent state, as user mode is, and to lockdep and the IRQ-flags tracer it runs with interrupts on.
- * <linux/kvm_host.h> has the like, but is KVM's own header and cannot be included beside ours.
+ * What the kernel must be told right before and after a CPU runs a guest, beside its time
+ * accounting: to RCU the guest is a quiescent state, as user mode is, and to lockdep and the
+ * IRQ-flags tracer it runs with interrupts on. <linux/kvm_host.h> has the like, but is KVM's own
+ * header and cannot be included beside ours.
  */
 #ifndef VMM_GUEST_STATE_H
 #define VMM_GUEST_STATE_H
@@ -17,8 +18,9 @@
 /*
  * IRQs off. From here to guest_state_exit() no RCU, no tracing, no lockdep: noinstr code only.
  *
- * *noted, the vCPU's own, is the tick at which RCU was last told. It looks for quiescent states once a tick, and a vCPU
- * that moved to another CPU went through a context switch there, so once a tick is enough.
+ * *noted, the vCPU's own, is the tick at which RCU was last told. It looks for quiescent states
+ * once a tick, and a vCPU that moved to another CPU went through a context switch there, so once a
+ * tick is enough.
  */
 static __always_inline void guest_state_enter(unsigned long *noted)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What leaves the guest and what does not: the intercepts and the permission maps (APM vol. 2, 15.7 to 15.12). */
+/*
+ * What leaves the guest and what does not: the intercepts and the permission maps (APM vol. 2, 15.7
+ * to 15.12).
+ */
 #include <linux/gfp.h>
 #include <linux/mem_encrypt.h>
 #include <linux/mm.h>
@@ -11,7 +14,10 @@
 #include "svm/svm.h"
 #include "vm.h"
 
-/* One bit per port and two more, so that an access at 0xffff of 4 bytes is covered: three pages (15.10.1). */
+/*
+ * One bit per port and two more, so that an access at 0xffff of 4 bytes is covered: three pages
+ * (15.10.1).
+ */
 #define IOPM_ORDER 2
 /* Two bits per MSR (read, write) in three ranges of 8192 MSRs (15.11): two pages. */
 #define MSRPM_ORDER 1
@@ -20,8 +26,9 @@
 static unsigned long iopm, msrpm;
 
 /*
- * The MSRs that the guest reads and writes by itself: those that VMLOAD and VMSAVE switch (15.5.2), which only the
- * guest's own instructions and system calls depend on. The maps are the same for all guests and never change.
+ * The MSRs that the guest reads and writes by itself: those that VMLOAD and VMSAVE switch (15.5.2),
+ * which only the guest's own instructions and system calls depend on. The maps are the same for all
+ * guests and never change.
  */
 static const u32 guest_msrs[] = {
 	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,		MSR_LSTAR,
@@ -80,7 +87,10 @@ static const u8 intercepts[] = {
 	INTERCEPT_NMI,
 	INTERCEPT_SMI,
 	INTERCEPT_INIT,
-	/* Nothing is ever delivered through V_IRQ: it only tells when the guest could take an interrupt. */
+	/*
+	 * Nothing is ever delivered through V_IRQ: it only tells when the guest could take an
+	 * interrupt.
+	 */
 	INTERCEPT_VINTR,
 	INTERCEPT_RDPMC,
 	INTERCEPT_CPUID,
@@ -97,7 +107,9 @@ static const u8 intercepts[] = {
 	INTERCEPT_MWAIT,
 	INTERCEPT_MWAIT_ARMED,
 	INTERCEPT_XSETBV,
-	/* EFER.SVME is set while a guest runs, so each of the SVM instructions would work for it. */
+	/*
+	 * EFER.SVME is set while a guest runs, so each of the SVM instructions would work for it.
+	 */
 	INTERCEPT_VMRUN,
 	INTERCEPT_VMMCALL,
 	INTERCEPT_VMLOAD,
@@ -108,7 +120,10 @@ static const u8 intercepts[] = {
 	INTERCEPT_INVLPGA,
 };
 
-/* Instructions that the guest's CPUID does not offer, by the bit of CPUID 0x80000008 EBX that says the CPU has them. */
+/*
+ * Instructions that the guest's CPUID does not offer, by the bit of CPUID 0x80000008 EBX that says
+ * the CPU has them.
+ */
 static const struct {
 	u8 cpuid_bit;
 	u8 intercept;
@@ -120,7 +135,10 @@ static const struct {
 	{ 8, INTERCEPT_MCOMMIT },
 };
 
-/* With five levels in the host the nested tables have five too (15.25.3): one more table above the VM's root. */
+/*
+ * With five levels in the host the nested tables have five too (15.25.3): one more table above the
+ * VM's root.
+ */
 static u64 nested_cr3(struct vcpu_svm *svm)
 {
 	u64 root = __sme_set(mmu_root_hpa(&svm->vcpu.vm->mmu));

@@ -7,7 +7,10 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 
-/* The exit's own form of UNTRAIN_RET; kernels without it leave the barrier that it adds to the caller. */
+/*
+ * The exit's own form of UNTRAIN_RET; kernels without it leave the barrier that it adds to the
+ * caller.
+ */
 #ifndef UNTRAIN_RET_VM
 .macro UNTRAIN_RET_VM
 	UNTRAIN_RET
@@ -43,8 +46,9 @@
 /*
  * void svm_vmrun(u64 *regs, u64 vmcb_pa, u64 host_pa, u32 guest_spec_ctrl, u32 host_spec_ctrl)
  *
- * GIF and IF are 0: no interrupt, NMI or SMI comes between here and the return, so that nothing sees the guest's
- * GS, TR and MSRs. From the first VMLOAD to the second no per-CPU variable may be touched.
+ * GIF and IF are 0: no interrupt, NMI or SMI comes between here and the return, so that nothing
+ * sees the guest's GS, TR and MSRs. From the first VMLOAD to the second no per-CPU variable may be
+ * touched.
  */
 SYM_FUNC_START(svm_vmrun)
 	push	%rbp
@@ -59,12 +63,16 @@ SYM_FUNC_START(svm_vmrun)
 	push	%r8
 
 	/*
-	 * VMRUN takes IF from RFLAGS as the mask of physical interrupts while the guest runs (15.21.1). Set it here,
-	 * well before, not in the instruction before VMRUN: on some CPUs the shadow of STI then leaks into the guest.
+	 * VMRUN takes IF from RFLAGS as the mask of physical interrupts while the guest runs
+	 * (15.21.1). Set it here, well before, not in the instruction before VMRUN: on some CPUs
+	 * the shadow of STI then leaks into the guest.
 	 */
 	sti
 
-	/* FS, GS, TR, LDTR, KernelGSBase, STAR ... SYSENTER_EIP: VMRUN leaves these to software (15.5.2). */
+	/*
+	 * FS, GS, TR, LDTR, KernelGSBase, STAR ... SYSENTER_EIP: VMRUN leaves these to software
+	 * (15.5.2).
+	 */
 	mov	%rdx, %rax
 	vmsave	%rax
 
@@ -94,12 +102,17 @@ SYM_FUNC_START(svm_vmrun)
 	mov	REG_R15(%rdi), %r15
 	mov	REG_RDI(%rdi), %rdi
 
-	/* Transient scheduler attacks: the guest learns nothing from the CPU's buffers. Clobbers ZF only. */
+	/*
+	 * Transient scheduler attacks: the guest learns nothing from the CPU's buffers. Clobbers ZF
+	 * only.
+	 */
 	VM_CLEAR_CPU_BUFFERS
 
 	vmrun	%rax
 
-	/* #VMEXIT cleared GIF and gave back RAX, RSP and RFLAGS: RAX is the VMCB's address again. */
+	/*
+	 * #VMEXIT cleared GIF and gave back RAX, RSP and RFLAGS: RAX is the VMCB's address again.
+	 */
 	cli
 	vmsave	%rax
 	mov	FRAME_HOST_PA(%rsp), %rax
@@ -147,7 +160,10 @@ SYM_FUNC_START(svm_vmrun)
 	xor	%edx, %edx
 	wrmsr
 2:
-	/* Retbleed and SRSO: the guest has trained the predictor of returns. Clobbers RAX, RCX, RDX. */
+	/*
+	 * Retbleed and SRSO: the guest has trained the predictor of returns. Clobbers RAX, RCX,
+	 * RDX.
+	 */
 	UNTRAIN_RET_VM
 
 	add	$FRAME_SIZE, %rsp

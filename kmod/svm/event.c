@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Events on their way into the guest, and the masks that hold them back (APM vol. 2, 15.20 and 15.21). */
+/*
+ * Events on their way into the guest, and the masks that hold them back (APM vol. 2, 15.20 and
+ * 15.21).
+ */
 #include <linux/smp.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
@@ -20,8 +23,8 @@ static const u8 event_types[] = {
 };
 
 /*
- * A software event returns behind its instruction. With NRIPS the CPU takes that address from the VMCB, else it
- * pushes RIP itself (15.20), which is then moved for as long as the delivery takes.
+ * A software event returns behind its instruction. With NRIPS the CPU takes that address from the
+ * VMCB, else it pushes RIP itself (15.20), which is then moved for as long as the delivery takes.
  */
 static void prepare_soft_event(struct vcpu_svm *svm, u8 insn_len)
 {
@@ -50,8 +53,9 @@ void svm_inject(struct vcpu *vcpu, const struct vmm_event *event)
 }
 
 /*
- * What an exit interrupted, in the format that EVENTINJ and EXITINTINFO share, back to common code. A software
- * event is not taken up: RIP is still at its instruction, which the guest executes again (15.7.2).
+ * What an exit interrupted, in the format that EVENTINJ and EXITINTINFO share, back to common code.
+ * A software event is not taken up: RIP is still at its instruction, which the guest executes again
+ * (15.7.2).
  */
 static void requeue(struct vcpu_svm *svm, u32 info, u32 error)
 {
@@ -119,7 +123,10 @@ bool svm_nmi_allowed(struct vcpu *vcpu)
 	return !to_svm(vcpu)->nmi_masked && !in_shadow(to_svm(vcpu));
 }
 
-/* A virtual interrupt of the highest priority is intercepted the moment the guest would take it (15.21.4). */
+/*
+ * A virtual interrupt of the highest priority is intercepted the moment the guest would take it
+ * (15.21.4).
+ */
 static void set_irq_window(struct vcpu_svm *svm, bool on)
 {
 	u32 *int_ctl = &svm->vmcb->control.int_ctl;
@@ -162,9 +169,10 @@ static void intercept_exceptions(struct vcpu_svm *svm, bool all)
 }
 
 /*
- * An NMI that waits has no window of its own. Behind an event that goes first, an interrupt that we send ourselves
- * stops the guest as soon as that is delivered. Behind an IRET or a shadow the guest makes one step; an exception of
- * the stepped instruction exits too, because its frame must not hold our TF.
+ * An NMI that waits has no window of its own. Behind an event that goes first, an interrupt that we
+ * send ourselves stops the guest as soon as that is delivered. Behind an IRET or a shadow the guest
+ * makes one step; an exception of the stepped instruction exits too, because its frame must not
+ * hold our TF.
  */
 void svm_open_nmi_window(struct vcpu_svm *svm)
 {

@@ -56,7 +56,9 @@ static void detail_exception(struct vcpu_svm *svm, struct vmm_exit *exit)
 	exit->exception.has_error = WITH_ERROR_CODE & BIT(vector);
 	exit->exception.error = exit->exception.has_error ? vmcb->control.exit_info_1 : 0;
 	exit->exception.payload = 0;
-	/* CR2 has not been written before the intercept of #PF, DR6 has before that of #DB (15.12). */
+	/*
+	 * CR2 has not been written before the intercept of #PF, DR6 has before that of #DB (15.12).
+	 */
 	if (vector == X86_TRAP_PF)
 		exit->exception.payload = vmcb->control.exit_info_2;
 	else if (vector == X86_TRAP_DB)

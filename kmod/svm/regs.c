@@ -48,7 +48,10 @@ void svm_cache_reg(struct vcpu *vcpu, unsigned int reg)
 	vcpu->regs_avail |= BIT(reg);
 }
 
-/* Translations are tagged with the ASID, not with CR3: a new one from outside the guest must drop them. */
+/*
+ * Translations are tagged with the ASID, not with CR3: a new one from outside the guest must drop
+ * them.
+ */
 static void put_cr3(struct vcpu_svm *svm, u64 cr3)
 {
 	if (svm->vmcb->save.cr3 == cr3)
@@ -99,8 +102,9 @@ void svm_set_efer(struct vcpu *vcpu, u64 efer)
 }
 
 /*
- * CD in the guest's CR0 would make its memory uncached in earnest (15.25.8), and NW without CD is refused by VMRUN:
- * the guest gets neither, and as long as it believes otherwise its reads and writes of CR0 are answered here.
+ * CD in the guest's CR0 would make its memory uncached in earnest (15.25.8), and NW without CD is
+ * refused by VMRUN: the guest gets neither, and as long as it believes otherwise its reads and
+ * writes of CR0 are answered here.
  */
 void svm_set_cr0(struct vcpu *vcpu, u64 cr0)
 {
@@ -121,7 +125,10 @@ void svm_set_cr0(struct vcpu *vcpu, u64 cr0)
 	vcpu->regs_avail |= BIT(VMM_REG_CR0);
 }
 
-/* A machine check in a guest with CR4.MCE clear would shut the host down: MCE is the host's, and hidden. */
+/*
+ * A machine check in a guest with CR4.MCE clear would shut the host down: MCE is the host's, and
+ * hidden.
+ */
 void svm_set_cr4(struct vcpu *vcpu, u64 cr4)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
@@ -231,7 +238,10 @@ void svm_set_table(struct vcpu *vcpu, enum vmm_table which, const struct kvm_dta
 
 /* -- MSRs -- */
 
-/* Where the MSRs that are in the VMCB are. VMLOAD reads all of these at each entry, but for the PAT. */
+/*
+ * Where the MSRs that are in the VMCB are. VMLOAD reads all of these at each entry, but for the
+ * PAT.
+ */
 static const struct {
 	u32 index;
 	u16 offset;
@@ -293,7 +303,10 @@ int svm_set_msr(struct vcpu *vcpu, u32 index, u64 value)
 		if (svm_host.virtual_spec_ctrl)
 			svm->vmcb->save.spec_ctrl = value;
 	} else if (index == MSR_IA32_DEBUGCTLMSR && !value) {
-		/* Without LBR virtualisation (15.23) the guest has no DEBUGCTL: it reads as 0 and stays 0. */
+		/*
+		 * Without LBR virtualisation (15.23) the guest has no DEBUGCTL: it reads as 0 and
+		 * stays 0.
+		 */
 		return 0;
 	} else {
 		return 1;
@@ -305,7 +318,9 @@ int svm_set_msr(struct vcpu *vcpu, u32 index, u64 value)
 
 static void reset_segments(struct vmcb_save *save)
 {
-	/* Read/write data, present, with the limit of real mode; a code segment and TSS likewise. */
+	/*
+	 * Read/write data, present, with the limit of real mode; a code segment and TSS likewise.
+	 */
 	static const struct vmcb_seg data = { .attrib = 0x93, .limit = 0xffff };
 	static const u8 datas[] = { VMCB_ES, VMCB_SS, VMCB_DS, VMCB_FS, VMCB_GS };
 	unsigned int i;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* AMD's virtualisation (APM vol. 2, chapter 15): the machine, a vCPU's lifetime and place, one entry. */
+/*
+ * AMD's virtualisation (APM vol. 2, chapter 15): the machine, a vCPU's lifetime and place, one
+ * entry.
+ */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
@@ -38,7 +41,10 @@ static int svm_probe(const char **why)
 {
 	u64 vm_cr;
 
-	/* The CPU's word, not the kernel's: 15.4 tells one that lacks SVM from one where firmware has locked it. */
+	/*
+	 * The CPU's word, not the kernel's: 15.4 tells one that lacks SVM from one where firmware
+	 * has locked it.
+	 */
 	if (cpuid_eax(0x80000000) < CPUID_SVM || !(cpuid_ecx(CPUID_EXT_FEATURES) & BIT(2))) {
 		*why = "the CPU has no SVM";
 		return -ENODEV;
@@ -58,7 +64,9 @@ static int svm_probe(const char **why)
 	return 0;
 }
 
-/* CR4 bits that VMRUN accepts are those that the CPU has (15.5.1). Not PKE: PKRU is not switched. */
+/*
+ * CR4 bits that VMRUN accepts are those that the CPU has (15.5.1). Not PKE: PKRU is not switched.
+ */
 static u64 cr4_allowed(void)
 {
 	static const struct {
@@ -219,7 +227,10 @@ static int svm_cpu_enable(void)
 	compat_srso_reduce(true);
 	/* The host-only bit of its performance counters works only with SVM on. */
 	amd_pmu_enable_virt();
-	/* What the TLB and the CPU's copy of a VMCB hold is from another life: no ASID given before is good. */
+	/*
+	 * What the TLB and the CPU's copy of a VMCB hold is from another life: no ASID given before
+	 * is good.
+	 */
 	cpu->asid_max = cpuid_ebx(CPUID_SVM) - 1;
 	cpu->asid_next = cpu->asid_max + 1;
 	cpu->asid_generation++;
@@ -236,7 +247,10 @@ static void svm_cpu_disable(void)
 	rdmsrl(MSR_EFER, efer);
 	if (!(efer & EFER_SVME))
 		return;
-	/* A panic may have come by NMI or machine check with GIF clear; INIT would stay blocked for ever (15.17). */
+	/*
+	 * A panic may have come by NMI or machine check with GIF clear; INIT would stay blocked for
+	 * ever (15.17).
+	 */
 	asm volatile("stgi" : : : "memory");
 	compat_srso_reduce(false);
 	wrmsrl(MSR_VM_HSAVE_PA, 0);
@@ -297,7 +311,10 @@ static void svm_load(struct vcpu *vcpu, int cpu)
 		here->last_serial = svm->serial;
 		indirect_branch_prediction_barrier();
 	}
-	/* CPUID may have been set since. RDPID cannot be intercepted: TSC_AUX is the guest's in any case. */
+	/*
+	 * CPUID may have been set since. RDPID cannot be intercepted: TSC_AUX is the guest's in any
+	 * case.
+	 */
 	svm_set_intercept(svm, INTERCEPT_RDTSCP, svm_host.tsc_aux && !vcpu->has.rdtscp);
 }
 
@@ -369,8 +386,9 @@ static void prepare_asid(struct vcpu_svm *svm, struct svm_cpu *cpu)
 /* -- the entry -- */
 
 /*
- * GIF is 0 from before the host's state leaves the CPU until it is back: an NMI or a machine check would run on the
- * guest's GS. What is pending is taken at STGI, and so an NMI that ended the guest's run is handled there (15.17).
+ * GIF is 0 from before the host's state leaves the CPU until it is back: an NMI or a machine check
+ * would run on the guest's GS. What is pending is taken at STGI, and so an NMI that ended the
+ * guest's run is handled there (15.17).
  */
 static noinstr void enter_guest(struct vcpu_svm *svm, u64 host_pa, u32 guest_spec_ctrl,
 				u32 host_spec_ctrl)
@@ -414,8 +432,8 @@ static void read_state(struct vcpu_svm *svm)
 }
 
 /*
- * XSAVES and XRSTORS cannot be intercepted and work for any guest with CR4.OSXSAVE: with the host's XSS they would
- * reach the supervisor state of its threads.
+ * XSAVES and XRSTORS cannot be intercepted and work for any guest with CR4.OSXSAVE: with the host's
+ * XSS they would reach the supervisor state of its threads.
  */
 static void switch_xss(const struct vcpu_svm *svm, u64 value)
 {
@@ -425,7 +443,10 @@ static void switch_xss(const struct vcpu_svm *svm, u64 value)
 
 static void machine_check(void)
 {
-	/* #MC was intercepted, so that the host's handler has not run: run it now, interrupts still off. */
+	/*
+	 * #MC was intercepted, so that the host's handler has not run: run it now, interrupts still
+	 * off.
+	 */
 	if (IS_ENABLED(CONFIG_X86_MCE))
 		asm volatile("int $18" : : : "memory");
 }
@@ -438,7 +459,9 @@ static void svm_run(struct vcpu *vcpu)
 	u32 host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
 
 	if (unlikely(!cpu->enabled)) {
-		/* This CPU goes down: nothing has happened, common code comes back on another one. */
+		/*
+		 * This CPU goes down: nothing has happened, common code comes back on another one.
+		 */
 		svm_cancel_injection(svm);
 		vcpu->exit.kind = VMM_EXIT_RESUME;
 		return;
@@ -447,7 +470,10 @@ static void svm_run(struct vcpu *vcpu)
 	prepare_asid(svm, cpu);
 	load_tsc_aux(svm, cpu);
 	switch_xss(svm, 0);
-	/* With virtual SPEC_CTRL the VMCB holds the guest's, and the MSR stays the host's (15.36.4). */
+	/*
+	 * With virtual SPEC_CTRL the VMCB holds the guest's, and the MSR stays the host's
+	 * (15.36.4).
+	 */
 	enter_guest(svm, cpu->host_pa,
 		    svm_host.virtual_spec_ctrl ? host_spec_ctrl : (u32)svm->spec_ctrl,
 		    host_spec_ctrl);

@@ -70,8 +70,8 @@ struct vcpu_svm {
 };
 
 /*
- * The exceptions that always exit. An endless chain of #AC or #DB keeps the CPU in microcode, deaf to interrupts
- * (CVE-2015-5307, CVE-2015-8104); #MC is the host's wherever it strikes.
+ * The exceptions that always exit. An endless chain of #AC or #DB keeps the CPU in microcode, deaf
+ * to interrupts (CVE-2015-5307, CVE-2015-8104); #MC is the host's wherever it strikes.
  */
 #define SVM_EXCEPTIONS (BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
 
@@ -101,7 +101,10 @@ static inline void svm_set_intercept(struct vcpu_svm *svm, unsigned int bit, boo
 	}
 }
 
-/* entry.S: regs in the order of enum vmm_reg; RAX and RSP are in the VMCB. GIF is 0 before and after. */
+/*
+ * entry.S: regs in the order of enum vmm_reg; RAX and RSP are in the VMCB. GIF is 0 before and
+ * after.
+ */
 void svm_vmrun(u64 *regs, u64 vmcb_pa, u64 host_pa, u32 guest_spec_ctrl, u32 host_spec_ctrl);
 
 /* control.c: the VMCB's control area and the permission maps */

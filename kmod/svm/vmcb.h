@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The virtual machine control block: one page that the CPU reads on VMRUN and writes on #VMEXIT (APM vol. 2,
- * appendix B). Names of the fields and bits are the manual's.
+ * The virtual machine control block: one page that the CPU reads on VMRUN and writes on #VMEXIT
+ * (APM vol. 2, appendix B). Names of the fields and bits are the manual's.
  */
 #ifndef VMM_SVM_VMCB_H
 #define VMM_SVM_VMCB_H
