@@ -8,6 +8,7 @@
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/perf_event.h>
 #include <asm/spec-ctrl.h>
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
@@ -316,28 +317,54 @@ static void prepare_spec_ctrl(struct vcpu_vmx *vmx)
 	transition->flags = flags;
 }
 
-void vmx_run(struct vcpu *vcpu)
+/*
+ * Performance counters that perf wants in one world only. PEBS must never run in the guest: it writes to the host's
+ * linear addresses, which there are the guest's.
+ */
+static void switch_counters(const struct perf_guest_switch_msr *counters, int nr, bool to_guest)
 {
-	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	int i;
+
+	for (i = 0; i < nr; i++)
+		if (counters[i].host != counters[i].guest)
+			native_wrmsrl(counters[i].msr,
+				      to_guest ? counters[i].guest : counters[i].host);
+}
+
+/* What the entry needs and the exit leaves to software. Nonzero: VMfail. */
+static int enter(struct vcpu_vmx *vmx)
+{
+	const struct perf_guest_switch_msr *counters;
+	int failed, nr_counters;
 	u64 debugctl;
-	u32 reason;
-	int failed;
 
 	if (unlikely(!vmx->guest_msrs))
 		vmx_switch_to_guest(vmx);
-	if (vcpu->regs_dirty)
+	if (vmx->vcpu.regs_dirty)
 		vmx_write_dirty_regs(vmx);
 	write_host_cr3_cr4(vmx);
 	prepare_spec_ctrl(vmx);
 	/* Interrupts of perf change it, so that no older copy will do. The exit zeroes it. */
 	debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
+	counters = perf_guest_get_msrs(&nr_counters, NULL);
+	switch_counters(counters, nr_counters, true);
 
 	failed = transition(vmx);
 
+	switch_counters(counters, nr_counters, false);
 	if (unlikely(debugctl))
 		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, debugctl);
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
+	return failed;
+}
+
+void vmx_run(struct vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	int failed = enter(vmx);
+	u32 reason;
+
 	vcpu->regs_avail = 0;
 	vmx->interruptibility_read = false;
 	vcpu->requeue.valid = false;

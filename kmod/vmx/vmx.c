@@ -300,6 +300,8 @@ static void write_constants(struct vcpu_vmx *vmx)
 	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
 	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);
+	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
+	vmcs_write(HOST_FS_BASE, 0);
 	vmcs_write(MSR_BITMAP, __pa(msr_bitmap));
 	vmcs_write(EPT_POINTER, eptp(&vmx->vcpu));
 	vmcs_write(CR0_GUEST_HOST_MASK, ~(u64)VMX_CR0_GUEST_OWNED);
