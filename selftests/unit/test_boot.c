@@ -205,6 +205,44 @@ START_TEST(launcher_boot_initrd_placement)
 }
 END_TEST
 
+static uint32_t next_random(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	return *state ^= *state << 5;
+}
+
+/* Whatever a file says: refused, or everything lands inside RAM and nothing on anything else. */
+START_TEST(launcher_boot_random_headers)
+{
+	const uint64_t low_ram = 256 * MIB;
+	unsigned int accepted = 0, wrong = 0;
+	uint32_t state = 2463534242;
+
+	for (int i = 0; i < 200000; i++) {
+		uint64_t file_size, load, gpa, kernel_end;
+
+		setup();
+		for (unsigned int n = next_random(&state) % 4; n; n--)
+			head[0x1f1 + next_random(&state) % 0x7b] = next_random(&state);
+		file_size = next_random(&state) % (1 << 18);
+		if (parse(file_size) || bzimage_place(&image, low_ram, &load, &err))
+			continue;
+		accepted++;
+		kernel_end = load + image.header.init_size;
+		wrong += load < MIB || kernel_end > low_ram || kernel_end < load;
+		wrong += image.code_size > image.header.init_size;
+		wrong += image.code_offset + image.code_size > file_size;
+		if (bzimage_place_initrd(&image, load, low_ram, file_size, &gpa, &err))
+			continue;
+		wrong += gpa < kernel_end || gpa + file_size > low_ram || gpa % 4096;
+		wrong += gpa + file_size > (uint64_t)image.header.initrd_addr_max + 1;
+	}
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_gt(accepted, 1000);
+}
+END_TEST
+
 static void check_entry(const struct boot_e820_entry *e, uint64_t addr, uint64_t end, uint32_t type)
 {
 	ck_assert_uint_eq(e->addr, addr);
@@ -422,7 +460,7 @@ int main(void)
 		launcher_boot_e820_hole,	launcher_boot_e820_totals,
 		launcher_boot_memory_at,	launcher_boot_entry_state,
 		launcher_boot_load,		launcher_boot_command_line_limit,
-		launcher_boot_layout,
+		launcher_boot_layout,		launcher_boot_random_headers,
 	};
 
 	return SUITE_RUN("boot", setup, tests);

@@ -346,6 +346,44 @@ START_TEST(launcher_serial_priority)
 }
 END_TEST
 
+/* Whatever a guest and a typist do: queues within bounds, and the line high exactly while IIR has a reason. */
+START_TEST(launcher_serial_random)
+{
+	uint32_t state = 88172645;
+	unsigned int wrong = 0;
+	uint8_t data[64];
+
+	for (int i = 0; i < 300000; i++) {
+		bool gate, reason;
+
+		state = state * 1664525 + 1013904223;
+		switch (state >> 29) {
+		case 0 ... 2:
+			out(state >> 8 & 7, state >> 16);
+			break;
+		case 3 ... 5:
+			in(state >> 8 & 7);
+			break;
+		case 6:
+			serial_offer_input(&serial, data, state >> 8 & 31);
+			break;
+		default:
+			serial_take_output(&serial, data, state >> 8 & 63);
+		}
+		wrong += serial.rx_count > SERIAL_FIFO || serial.rx_head >= SERIAL_FIFO;
+		wrong += serial.tx_tail - serial.tx_head > SERIAL_TX_RING;
+		gate = (serial.mcr & (UART_MCR_OUT2 | UART_MCR_LOOP)) == UART_MCR_OUT2;
+		reason = (serial.ier & UART_IER_RDI && serial.rx_count) ||
+			 (serial.ier & UART_IER_THRI && serial.thre_pending) ||
+			 (serial.ier & UART_IER_RLSI && serial.lsr_errors) ||
+			 (serial.ier & UART_IER_MSI && serial.msr_delta);
+		wrong += irq.level != (gate && reason);
+	}
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_gt(edges, 1000);
+}
+END_TEST
+
 /* Without OUT2 a PC's serial port interrupts nobody. */
 START_TEST(launcher_serial_out2_gate)
 {
@@ -370,6 +408,7 @@ int main(void)
 		launcher_serial_clear_fifo,	launcher_serial_loopback_modem,
 		launcher_serial_loopback_data,	launcher_serial_overrun,
 		launcher_serial_priority,	launcher_serial_out2_gate,
+		launcher_serial_random,
 	};
 
 	return SUITE_RUN("serial", setup, tests);
