@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the user typed is quoted in the sentence: keep it one line, and keep it off the terminal's controls. */
+/*
+ * What the user typed is quoted in the sentence: keep it one line, and keep it off the terminal's
+ * controls.
+ */
 static void error_make_printable(char *text)
 {
 	for (; *text; text++) {

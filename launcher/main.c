@@ -45,7 +45,8 @@ static int vmm(int argc, char **argv, struct error *err)
 	cmd = cmd_find(argv[1]);
 	if (!cmd)
 		return error_set(err, EXIT_USAGE,
-				 "unknown command \"%s\": \"vmm --help\" lists the commands", argv[1]);
+				 "unknown command \"%s\": \"vmm --help\" lists the commands",
+				 argv[1]);
 	return cmd->run(argc - 1, argv + 1, err);
 }
 

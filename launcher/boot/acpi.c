@@ -126,7 +126,10 @@ static_assert(sizeof(struct madt_override) == 10, "5.2.12.5");
 enum { SPACE_IO = 1 };
 enum { ACCESS_BYTE = 1, ACCESS_WORD = 2, ACCESS_DWORD = 3 };
 
-/* FADT flags (table 5.10). The buttons are "control method" ones, and no such device exists: there are none. */
+/*
+ * FADT flags (table 5.10). The buttons are "control method" ones, and no such device exists: there
+ * are none.
+ */
 #define FADT_WBINVD (1u << 0)
 #define FADT_C1 (1u << 2)
 #define FADT_POWER_BUTTON (1u << 4)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The ACPI tables (ACPI 6.4, 5.2): RSDP, XSDT, FADT, FACS, MADT; the DSDT is compiled from dsdt.asl. */
+/*
+ * The ACPI tables (ACPI 6.4, 5.2): RSDP, XSDT, FADT, FACS, MADT; the DSDT is compiled from
+ * dsdt.asl.
+ */
 #ifndef LAUNCHER_BOOT_ACPI_H
 #define LAUNCHER_BOOT_ACPI_H
 

@@ -29,7 +29,10 @@ static int refuse(struct error *err, const char *name, const char *why)
 	return error_set(err, EXIT_USAGE, "--kernel \"%.200s\": %s", name, why);
 }
 
-/* The header says its own length: byte 0x201, the jump's operand, counts from 0x202. Fields past it are not there. */
+/*
+ * The header says its own length: byte 0x201, the jump's operand, counts from 0x202. Fields past it
+ * are not there.
+ */
 static uint64_t header_size(const uint8_t *head)
 {
 	uint64_t size = 0x202 + head[0x201] - HEADER_OFFSET;
@@ -73,7 +76,8 @@ int bzimage_parse(struct bzimage *image, const uint8_t *head, uint64_t head_size
 	if (!image->code_size || image->code_size > hdr->init_size)
 		return refuse(err, name, "damaged: its sizes contradict each other");
 	/* The last paragraph may be cut short: syssize is rounded up. */
-	if (file_size < image->code_offset || file_size - image->code_offset + 15 < image->code_size)
+	if (file_size < image->code_offset ||
+	    file_size - image->code_offset + 15 < image->code_size)
 		return refuse(err, name, "truncated: the file is shorter than its header says");
 	if (file_size - image->code_offset < image->code_size)
 		image->code_size = file_size - image->code_offset;
@@ -131,8 +135,9 @@ static int load_command_line(const struct memory *memory, const struct bzimage *
 		max = image->header.cmdline_size;
 	if (len > max)
 		return error_set(err, EXIT_USAGE,
-				 "--append: %" PRIu64 " characters are too long: this kernel takes %"
-				 PRIu64, len, max);
+				 "--append: %" PRIu64
+				 " characters are too long: this kernel takes %" PRIu64,
+				 len, max);
 	memcpy(memory_at(memory, LAYOUT_COMMAND_LINE, len + 1), text, len + 1);
 	return 0;
 }
@@ -142,7 +147,8 @@ static int load_initrd(const struct memory *memory, const struct bzimage *image,
 {
 	uint64_t gpa;
 
-	if (bzimage_place_initrd(image, load, memory_low_size(memory->size), initrd->size, &gpa, err))
+	if (bzimage_place_initrd(image, load, memory_low_size(memory->size), initrd->size, &gpa,
+				 err))
 		return -1;
 	params->hdr.ramdisk_image = gpa;
 	params->hdr.ramdisk_size = initrd->size;

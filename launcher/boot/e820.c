@@ -13,8 +13,8 @@ unsigned int e820_build(struct boot_e820_entry *map, uint64_t ram_size)
 
 	map[n++] = (struct boot_e820_entry){ 0, LAYOUT_LOW_RAM_END, E820_RAM };
 	/*
-	 * Up to 1 MiB there is RAM as well, but a PC has video memory and firmware there, and the ACPI tables
-	 * do live there.
+	 * Up to 1 MiB there is RAM as well, but a PC has video memory and firmware there, and the
+	 * ACPI tables do live there.
 	 */
 	map[n++] = (struct boot_e820_entry){ LAYOUT_LOW_RAM_END,
 					     LAYOUT_HIGH_RAM - LAYOUT_LOW_RAM_END, E820_RESERVED };

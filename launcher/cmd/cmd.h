@@ -8,7 +8,10 @@
 struct cmd {
 	const char *name;
 	const char *summary;
-	/* argv[0] is the subcommand's name. Returns the exit status; err->text is empty or a sentence to print. */
+	/*
+	 * argv[0] is the subcommand's name. Returns the exit status; err->text is empty or a
+	 * sentence to print.
+	 */
 	int (*run)(int argc, char **argv, struct error *err);
 };
 

@@ -6,18 +6,18 @@
 #include "config/config.h"
 #include "machine/machine.h"
 
-static const char usage[] = "usage: vmm run --kernel FILE [OPTION]...\n\n"
-			    "Boots a Linux kernel in a virtual machine, its serial console on this\n"
-			    "terminal. Ctrl-a x stops it, Ctrl-a h shows the other keys.\n\noptions:\n";
+static const char usage[] =
+	"usage: vmm run --kernel FILE [OPTION]...\n\n"
+	"Boots a Linux kernel in a virtual machine, its serial console on this\n"
+	"terminal. Ctrl-a x stops it, Ctrl-a h shows the other keys.\n\noptions:\n";
 
-static const char statuses[] =
-	"\nexit status:\n"
-	"  0      the guest powered off, or Ctrl-a x\n"
-	"  1      something failed while it ran\n"
-	"  2      a flag or a file was wrong; nothing was started\n"
-	"  3      the guest asked for a reboot\n"
-	"  4      the guest's CPU shut down (triple fault)\n"
-	"  128+N  stopped by signal N\n";
+static const char statuses[] = "\nexit status:\n"
+			       "  0      the guest powered off, or Ctrl-a x\n"
+			       "  1      something failed while it ran\n"
+			       "  2      a flag or a file was wrong; nothing was started\n"
+			       "  3      the guest asked for a reboot\n"
+			       "  4      the guest's CPU shut down (triple fault)\n"
+			       "  128+N  stopped by signal N\n";
 
 static int print_help(void)
 {

@@ -4,7 +4,10 @@
 
 #include "config/config.h"
 
-/* argv[*i] begins with "--": gives the setting its value, and steps over a value in an argument of its own. */
+/*
+ * argv[*i] begins with "--": gives the setting its value, and steps over a value in an argument of
+ * its own.
+ */
 static int parse_flag(struct config *cfg, int argc, char **argv, int *i, struct error *err)
 {
 	const char *arg = argv[*i];
@@ -38,8 +41,8 @@ static int check_required(const struct config *cfg, struct error *err)
 			continue;
 		memcpy(&value, (const char *)cfg + opt->offset, sizeof(value));
 		if (!value)
-			return error_set(err, EXIT_USAGE, "--%s %s is missing: it names the %s", opt->name,
-					 opt->metavar, opt->help);
+			return error_set(err, EXIT_USAGE, "--%s %s is missing: it names the %s",
+					 opt->name, opt->metavar, opt->help);
 	}
 	return 0;
 }
@@ -50,13 +53,16 @@ int config_parse_args(struct config *cfg, int argc, char **argv, struct error *e
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return 1;
 		if (argv[i][0] != '-')
-			return error_set(err, EXIT_USAGE,
-					 "unexpected argument \"%.200s\": every setting has a flag, "
-					 "see \"vmm run --help\"", argv[i]);
+			return error_set(
+				err, EXIT_USAGE,
+				"unexpected argument \"%.200s\": every setting has a flag, "
+				"see \"vmm run --help\"",
+				argv[i]);
 		if (strncmp(argv[i], "--", 2))
-			return error_set(err, EXIT_USAGE,
-					 "unknown option \"%.200s\": \"vmm run --help\" lists the options",
-					 argv[i]);
+			return error_set(
+				err, EXIT_USAGE,
+				"unknown option \"%.200s\": \"vmm run --help\" lists the options",
+				argv[i]);
 		if (parse_flag(cfg, argc, argv, &i, err))
 			return -1;
 	}

@@ -57,7 +57,10 @@ int config_parse_count(const char *text, uint64_t *value);
 int config_parse_size(const char *text, uint64_t *value);
 void config_format_size(uint64_t bytes, char *text, size_t size);
 
-/* Flags: --name VALUE or --name=VALUE. A flag given twice: the last one counts. Returns 1 when help was asked for. */
+/*
+ * Flags: --name VALUE or --name=VALUE. A flag given twice: the last one counts. Returns 1 when help
+ * was asked for.
+ */
 int config_parse_args(struct config *cfg, int argc, char **argv, struct error *err);
 void config_print_help(FILE *out);
 

@@ -87,10 +87,11 @@ static int set_size(void *field, const struct config_option *opt, const char *or
 	if (config_parse_size(value, &size))
 		return error_set(err, EXIT_USAGE,
 				 "%s \"%s\": must be a whole number with a unit (K, M, G or T), "
-				 "for example 512M", origin, value);
+				 "for example 512M",
+				 origin, value);
 	if (size < opt->min || size > opt->max)
-		return error_set(err, EXIT_USAGE, "%s \"%s\": must be from %s to %s", origin,
-				 value, min, max);
+		return error_set(err, EXIT_USAGE, "%s \"%s\": must be from %s to %s", origin, value,
+				 min, max);
 	if (size % opt->multiple)
 		return error_set(err, EXIT_USAGE, "%s \"%s\": must be a multiple of %s", origin,
 				 value, multiple);

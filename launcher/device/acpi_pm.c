@@ -35,7 +35,10 @@ static uint32_t timer_ticks(const struct acpi_pm *pm)
 	return (unsigned __int128)ns * ACPI_PM_TIMER_HZ / 1000000000;
 }
 
-/* TMR_STS is set when the timer's top bit changes; nobody sleeps on it, so it is worked out when asked for. */
+/*
+ * TMR_STS is set when the timer's top bit changes; nobody sleeps on it, so it is worked out when
+ * asked for.
+ */
 static void update_status(struct acpi_pm *pm)
 {
 	uint32_t carry = timer_ticks(pm) & TIMER_TOP_BIT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * ACPI fixed hardware (ACPI 6.4, 4.8): the PM1a event and control registers and the PM timer, and the
- * reset register that the FADT names, which is the PC's port 0xcf9.
+ * ACPI fixed hardware (ACPI 6.4, 4.8): the PM1a event and control registers and the PM timer, and
+ * the reset register that the FADT names, which is the PC's port 0xcf9.
  */
 #ifndef LAUNCHER_DEVICE_ACPI_PM_H
 #define LAUNCHER_DEVICE_ACPI_PM_H

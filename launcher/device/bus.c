@@ -44,7 +44,8 @@ static const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
 
 /*
  * The first byte's address decides who answers. Bytes past the end of its range belong to nobody:
- * they must not leak into a neighbour (a dword write to PCI's 0xcf8 is no write to the reset port 0xcf9).
+ * they must not leak into a neighbour (a dword write to PCI's 0xcf8 is no write to the reset port
+ * 0xcf9).
  */
 static unsigned int bus_clip(const struct bus_range *range, uint64_t addr, unsigned int size)
 {

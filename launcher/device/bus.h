@@ -12,7 +12,10 @@
 
 #define BUS_MAX_RANGES 32
 
-/* Called on any vCPU thread: the device locks itself. offset + size never passes the end of the range. */
+/*
+ * Called on any vCPU thread: the device locks itself. offset + size never passes the end of the
+ * range.
+ */
 struct bus_ops {
 	uint64_t (*read)(void *device, uint64_t offset, unsigned int size);
 	void (*write)(void *device, uint64_t offset, unsigned int size, uint64_t value);
@@ -21,7 +24,8 @@ struct bus_ops {
 struct bus_range {
 	uint64_t start;
 	uint64_t len;
-	unsigned int width; /* widest access the device sees; wider ones come as several, low address first */
+	/* Widest access that the device sees; wider ones come as several, low address first. */
+	unsigned int width;
 	const struct bus_ops *ops;
 	void *device;
 };
@@ -31,7 +35,9 @@ struct bus {
 	struct bus_range ranges[BUS_MAX_RANGES]; /* by start */
 };
 
-/* -EINVAL for an empty or wrapping range, -EEXIST for an overlap, -ENOSPC when the table is full. */
+/*
+ * -EINVAL for an empty or wrapping range, -EEXIST for an overlap, -ENOSPC when the table is full.
+ */
 int bus_claim(struct bus *bus, const struct bus_range *range);
 
 /* size is 1 to 8. data is in guest order (little endian). */

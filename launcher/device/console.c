@@ -43,7 +43,10 @@ enum console_key console_key(struct console *console, uint8_t key)
 	}
 }
 
-/* Bytes to the UART. It stops taking them when its FIFO is full, and calls for attention once it is not. */
+/*
+ * Bytes to the UART. It stops taking them when its FIFO is full, and calls for attention once it is
+ * not.
+ */
 static void push_input(struct console *console)
 {
 	while (console->in_count) {
@@ -113,7 +116,10 @@ static void write_output(struct console *console)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n < 0) {
-		/* The reader left (EPIPE) or the disk is full: the guest goes on without an audience. */
+		/*
+		 * The reader left (EPIPE) or the disk is full: the guest goes on without an
+		 * audience.
+		 */
 		console->output = -1;
 		return;
 	}
@@ -150,7 +156,8 @@ void console_drain(struct console *console, int timeout_ms)
 {
 	struct pollfd fd = { .fd = console->output, .events = POLLOUT };
 
-	for (pull_output(console); console->out_count && console->output >= 0; pull_output(console)) {
+	for (pull_output(console); console->out_count && console->output >= 0;
+	     pull_output(console)) {
 		if (poll(&fd, 1, timeout_ms) == 0)
 			return;
 		write_output(console);

@@ -37,7 +37,10 @@ enum { CONSOLE_POLL_INPUT, CONSOLE_POLL_OUTPUT, CONSOLE_POLL_FDS };
 
 void console_init(struct console *console, struct serial *serial, int input, int output);
 
-/* What to wait for, and what to do after waiting. console_handle() returns true when the user quits. */
+/*
+ * What to wait for, and what to do after waiting. console_handle() returns true when the user
+ * quits.
+ */
 void console_prepare(struct console *console, struct pollfd fds[CONSOLE_POLL_FDS]);
 bool console_handle(struct console *console, const struct pollfd fds[CONSOLE_POLL_FDS]);
 

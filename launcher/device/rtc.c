@@ -167,7 +167,10 @@ static bool alarm_matches(const struct rtc *rtc, unsigned int second_of_day)
 	       (hour >= ALARM_ANY || decode_hour(rtc, hour) == second_of_day / 3600);
 }
 
-/* Did the alarm's second begin in (from, to]? An alarm recurs daily, so more than a day says yes or never. */
+/*
+ * Did the alarm's second begin in (from, to]? An alarm recurs daily, so more than a day says yes or
+ * never.
+ */
 static bool alarm_passed(const struct rtc *rtc, int64_t from, int64_t to)
 {
 	if (to - from > SECONDS_PER_DAY)
@@ -245,7 +248,10 @@ static void write_b(struct rtc *rtc, uint8_t value)
 	bool was_stopped = is_stopped(rtc);
 
 	catch_up(rtc);
-	/* While stopped the registers hold the time: taken when SET rises, given back when it falls. */
+	/*
+	 * While stopped the registers hold the time: taken when SET rises, given back when it
+	 * falls.
+	 */
 	if (!was_stopped && value & B_SET)
 		store_time(rtc, guest_now(rtc));
 	/* SET clears UIE (data sheet, register B). */

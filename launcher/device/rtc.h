@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * MC146818 real-time clock with 128 bytes of CMOS memory, ports 0x70 (index) and 0x71 (data), IRQ 8.
- * It follows the host's clock (UTC) at a distance that the guest sets by writing the time.
+ * MC146818 real-time clock with 128 bytes of CMOS memory, ports 0x70 (index) and 0x71 (data), IRQ
+ * 8. It follows the host's clock (UTC) at a distance that the guest sets by writing the time.
  */
 #ifndef LAUNCHER_DEVICE_RTC_H
 #define LAUNCHER_DEVICE_RTC_H
@@ -23,7 +23,8 @@ struct rtc {
 	pthread_mutex_t lock; /* protects everything below but the callbacks */
 	struct irq_line *irq;
 	int64_t (*now)(void); /* the host's clock, nanoseconds since 1970 */
-	void (*attention)(void *owner); /* rtc_deadline() may have come nearer. Called under the lock. */
+	void (*attention)(
+		void *owner); /* rtc_deadline() may have come nearer. Called under the lock. */
 	void *owner;
 
 	uint8_t index;

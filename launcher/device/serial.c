@@ -39,8 +39,8 @@ static unsigned int rx_size(const struct serial *serial)
 }
 
 /*
- * IIR's interrupt, highest priority first (data sheet table IV). Bytes come in bursts and the line has no
- * speed: data below the trigger level is the character timeout at once.
+ * IIR's interrupt, highest priority first (data sheet table IV). Bytes come in bursts and the line
+ * has no speed: data below the trigger level is the character timeout at once.
  */
 static uint8_t interrupt_id(const struct serial *serial)
 {
@@ -78,7 +78,10 @@ static void rx_push(struct serial *serial, uint8_t byte)
 	serial->rx_count++;
 }
 
-/* The host stopped offering input when there was no room. Half a FIFO of room is worth waking it for. */
+/*
+ * The host stopped offering input when there was no room. Half a FIFO of room is worth waking it
+ * for.
+ */
 static void tell_room(struct serial *serial)
 {
 	if (!serial->input_wanted || serial->rx_count > rx_size(serial) / 2 ||
@@ -146,7 +149,9 @@ static void write_fcr(struct serial *serial, uint8_t value)
 	bool toggled = (serial->fcr ^ value) & UART_FCR_ENABLE_FIFO;
 
 	/* Without ENABLE_FIFO the other bits are not programmed; changing it empties the FIFOs. */
-	serial->fcr = value & UART_FCR_ENABLE_FIFO ? value & (UART_FCR_TRIGGER_MASK | UART_FCR_ENABLE_FIFO) : 0;
+	serial->fcr = value & UART_FCR_ENABLE_FIFO
+			      ? value & (UART_FCR_TRIGGER_MASK | UART_FCR_ENABLE_FIFO)
+			      : 0;
 	if (toggled || value & UART_FCR_CLEAR_RCVR) {
 		serial->rx_count = 0;
 		serial->rx_head = 0;
@@ -160,7 +165,10 @@ static void write_ier(struct serial *serial, uint8_t value)
 	bool enabled = value & ~serial->ier & UART_IER_THRI;
 
 	serial->ier = value & IER_MASK;
-	/* Enabling THRI while the transmitter is empty interrupts at once: drivers start sending that way. */
+	/*
+	 * Enabling THRI while the transmitter is empty interrupts at once: drivers start sending
+	 * that way.
+	 */
 	if (enabled && tx_ready(serial))
 		serial->thre_pending = true;
 }

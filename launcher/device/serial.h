@@ -22,7 +22,10 @@
 struct serial {
 	pthread_mutex_t lock; /* protects everything below but the two callbacks */
 	struct irq_line *irq;
-	/* The host's side has something to do: output to take, or room for input again. Called under the lock. */
+	/*
+	 * The host's side has something to do: output to take, or room for input again. Called
+	 * under the lock.
+	 */
 	void (*attention)(void *owner);
 	void *owner;
 
@@ -47,8 +50,9 @@ void serial_init(struct serial *serial, struct irq_line *irq, void (*attention)(
 size_t serial_take_output(struct serial *serial, uint8_t *data, size_t len);
 
 /*
- * Offers input; returns how much was taken. When that was not all, attention is called once there is room.
- * Nothing is taken before the guest asserts RTS: its driver empties the FIFO while it starts.
+ * Offers input; returns how much was taken. When that was not all, attention is called once there
+ * is room. Nothing is taken before the guest asserts RTS: its driver empties the FIFO while it
+ * starts.
  */
 size_t serial_offer_input(struct serial *serial, const uint8_t *data, size_t len);
 

@@ -55,7 +55,10 @@ bool terminal_enter(int fd)
 
 	if (!isatty(fd))
 		return true;
-	/* In the background, reading or changing the terminal would stop the process (SIGTTIN, SIGTTOU). */
+	/*
+	 * In the background, reading or changing the terminal would stop the process (SIGTTIN,
+	 * SIGTTOU).
+	 */
 	if (tcgetpgrp(fd) != getpgrp() || tcgetattr(fd, &terminal.saved))
 		return false;
 	terminal.fd = fd;

@@ -88,8 +88,8 @@ static void place_amd_cache(struct kvm_cpuid_entry2 *e, const struct cpuid_place
 }
 
 /*
- * TSC and LAPIC timer frequency (SDM vol. 2A, CPUID leaf 15H): the crystal is the LAPIC's clock, and the
- * ratio gives the TSC's. It spares an Intel guest two calibrations.
+ * TSC and LAPIC timer frequency (SDM vol. 2A, CPUID leaf 15H): the crystal is the LAPIC's clock,
+ * and the ratio gives the TSC's. It spares an Intel guest two calibrations.
  */
 static void place_tsc(struct kvm_cpuid_entry2 *e, const struct cpuid_place *place)
 {
@@ -143,7 +143,10 @@ static void remove_leaf(struct cpuid_table *table, uint32_t function)
 	table->list.nent = kept;
 }
 
-/* Leaf 0BH (and 1FH, which says the same): a level of one thread, a level of all cores, and the end. */
+/*
+ * Leaf 0BH (and 1FH, which says the same): a level of one thread, a level of all cores, and the
+ * end.
+ */
 static void set_topology(struct cpuid_table *table, uint32_t function,
 			 const struct cpuid_place *place)
 {

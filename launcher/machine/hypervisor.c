@@ -36,9 +36,10 @@ static int check_device(int fd, const char *path, uint64_t cpus, struct error *e
 		return error_set(err, EXIT_USAGE,
 				 "--device \"%.200s\": does not speak the KVM interface", path);
 	if (version != KVM_API_VERSION)
-		return error_set(err, EXIT_USAGE,
-				 "--device \"%.200s\": speaks version %d of the KVM interface, not %d",
-				 path, version, KVM_API_VERSION);
+		return error_set(
+			err, EXIT_USAGE,
+			"--device \"%.200s\": speaks version %d of the KVM interface, not %d", path,
+			version, KVM_API_VERSION);
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].capability) <= 0)
 			return error_set(err, EXIT_FAILED, "--device \"%.200s\": %s is missing",
@@ -46,8 +47,7 @@ static int check_device(int fd, const char *path, uint64_t cpus, struct error *e
 	}
 	max = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	if (max > 0 && cpus > (uint64_t)max)
-		return error_set(err, EXIT_USAGE,
-				 "--cpus \"%llu\": \"%.200s\" allows %d at most",
+		return error_set(err, EXIT_USAGE, "--cpus \"%llu\": \"%.200s\" allows %d at most",
 				 (unsigned long long)cpus, path, max);
 	return 0;
 }
@@ -65,7 +65,9 @@ int hypervisor_open(const char *path, uint64_t cpus, struct error *err)
 	return fd;
 }
 
-/* Only KVM on old Intel CPUs uses these pages, but it wants to know of them before the first vCPU. */
+/*
+ * Only KVM on old Intel CPUs uses these pages, but it wants to know of them before the first vCPU.
+ */
 static int set_private_pages(int kvm_fd, int vm_fd, struct error *err)
 {
 	uint64_t identity = LAYOUT_IDENTITY_MAP;
@@ -94,8 +96,8 @@ static void add_route(struct routing *routing, uint32_t gsi, uint32_t chip, uint
 }
 
 /*
- * ISA interrupts reach the PICs and the IOAPIC, as on a PC; the timer's is IOAPIC pin 2, for pin 0 is
- * the PICs' output there.
+ * ISA interrupts reach the PICs and the IOAPIC, as on a PC; the timer's is IOAPIC pin 2, for pin 0
+ * is the PICs' output there.
  */
 static int set_routing(int vm_fd, struct error *err)
 {
@@ -145,7 +147,8 @@ int hypervisor_run_size(int kvm_fd, size_t *size, struct error *err)
 	int bytes = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 
 	if (bytes < (int)sizeof(struct kvm_run))
-		return error_set(err, EXIT_FAILED, "KVM_GET_VCPU_MMAP_SIZE: %d is too small", bytes);
+		return error_set(err, EXIT_FAILED, "KVM_GET_VCPU_MMAP_SIZE: %d is too small",
+				 bytes);
 	*size = bytes;
 	return 0;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The hypervisor's device and the VM made from it: /dev/vmm, or /dev/kvm, through the same calls. */
+/*
+ * The hypervisor's device and the VM made from it: /dev/vmm, or /dev/kvm, through the same calls.
+ */
 #ifndef LAUNCHER_MACHINE_HYPERVISOR_H
 #define LAUNCHER_MACHINE_HYPERVISOR_H
 

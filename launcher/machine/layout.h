@@ -3,7 +3,10 @@
 #ifndef LAUNCHER_MACHINE_LAYOUT_H
 #define LAUNCHER_MACHINE_LAYOUT_H
 
-/* Below 640 KiB: what the boot protocol hands over. The kernel copies it or reserves it before reusing the memory. */
+/*
+ * Below 640 KiB: what the boot protocol hands over. The kernel copies it or reserves it before
+ * reusing the memory.
+ */
 #define LAYOUT_GDT 0x1000
 #define LAYOUT_PAGE_TABLES 0x2000 /* PML4, PDPT, four page directories */
 #define LAYOUT_ZERO_PAGE 0x8000
@@ -15,7 +18,9 @@
 #define LAYOUT_ACPI 0xe0000
 #define LAYOUT_HIGH_RAM 0x100000 /* also the end of the BIOS area */
 
-/* RAM stops here and goes on at 4 GiB: between them live the interrupt controllers and, later, PCI. */
+/*
+ * RAM stops here and goes on at 4 GiB: between them live the interrupt controllers and, later, PCI.
+ */
 #define LAYOUT_HOLE 0xc0000000ULL
 #define LAYOUT_HOLE_END 0x100000000ULL
 

@@ -21,7 +21,9 @@ enum { POLL_WAKE, POLL_SIGNAL, POLL_CONSOLE, POLL_FDS = POLL_CONSOLE + CONSOLE_P
 /* Those that end us, and those that stop and continue us. */
 static const int loop_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT };
 
-/* Blocked in all threads from before the first vCPU's, so that they arrive here and nowhere else. */
+/*
+ * Blocked in all threads from before the first vCPU's, so that they arrive here and nowhere else.
+ */
 static int open_signals(struct machine *machine, struct error *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };

@@ -110,7 +110,8 @@ static int load_acpi(struct machine *machine, struct error *err)
 	};
 	size_t size = LAYOUT_HIGH_RAM - LAYOUT_ACPI;
 
-	if (!acpi_build(memory_at(&machine->memory, LAYOUT_ACPI, size), size, LAYOUT_ACPI, &request))
+	if (!acpi_build(memory_at(&machine->memory, LAYOUT_ACPI, size), size, LAYOUT_ACPI,
+			&request))
 		return error_set(err, EXIT_FAILED, "the ACPI tables do not fit below 1 MiB");
 	return 0;
 }
@@ -159,7 +160,8 @@ static void destroy_vcpus(struct machine *machine)
 	machine->vcpus = NULL;
 }
 
-static int set_cpuid(struct machine *machine, const struct cpuid_table *supported, struct error *err)
+static int set_cpuid(struct machine *machine, const struct cpuid_table *supported,
+		     struct error *err)
 {
 	struct cpuid_place place = {
 		.cpus = machine->config->cpus,
@@ -216,13 +218,14 @@ static int check_memory_size(const struct config *config, const struct cpuid_tab
 			     struct error *err)
 {
 	unsigned int bits = cpuid_physical_bits(supported);
-	uint64_t top = memory_low_size(config->memory) < config->memory ?
-			       config->memory + (LAYOUT_HOLE_END - LAYOUT_HOLE) : config->memory;
+	uint64_t top = memory_low_size(config->memory) < config->memory
+			       ? config->memory + (LAYOUT_HOLE_END - LAYOUT_HOLE)
+			       : config->memory;
 
 	if (bits < 64 && top > 1ULL << bits)
 		return error_set(err, EXIT_USAGE,
-				 "--memory: guests have %u address bits here, enough for %lluG", bits,
-				 (1ULL << bits >> 30) - 1);
+				 "--memory: guests have %u address bits here, enough for %lluG",
+				 bits, (1ULL << bits >> 30) - 1);
 	return 0;
 }
 

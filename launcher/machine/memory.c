@@ -38,9 +38,9 @@ int memory_create(struct memory *memory, uint64_t size, struct error *err)
 	memory->host = map_aligned(size);
 	memory->size = size;
 	if (!memory->host)
-		return error_set_errno(err, EXIT_FAILED,
-				       "--memory: the host gives no %" PRIu64 " MiB of address space",
-				       size >> 20);
+		return error_set_errno(
+			err, EXIT_FAILED,
+			"--memory: the host gives no %" PRIu64 " MiB of address space", size >> 20);
 	/* Neither is vital: without huge pages the guest is slower, a core dump larger. */
 	madvise(memory->host, size, MADV_HUGEPAGE);
 	madvise(memory->host, size, MADV_DONTDUMP);
@@ -66,7 +66,8 @@ static int set_slot(int vm_fd, uint32_t slot, uint64_t gpa, uint64_t size, void 
 	if (ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
 		return error_set_errno(err, EXIT_FAILED,
 				       "--memory: the hypervisor refuses %" PRIu64
-				       " MiB at guest address %#" PRIx64, size >> 20, gpa);
+				       " MiB at guest address %#" PRIx64,
+				       size >> 20, gpa);
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 
 #include "boot/entry.h"
 
-/* musl and glibc ask for less than this; a vCPU thread calls a device and write(), no more. */
+/* A vCPU thread calls a device, an ioctl and eventfd_write(), no more. */
 #define STACK_SIZE (64 << 10)
 
 #define MSR_MISC_ENABLE 0x1a0
@@ -74,7 +74,10 @@ static void set_msr_bits(struct vcpu *vcpu, uint32_t index, uint64_t bits)
 	ioctl(vcpu->fd, KVM_SET_MSRS, &msr);
 }
 
-/* Virtual wire mode (MP specification 3.6.2.2): the PIC's interrupts come in at LINT0, NMI at LINT1. */
+/*
+ * Virtual wire mode (MP specification 3.6.2.2): the PIC's interrupts come in at LINT0, NMI at
+ * LINT1.
+ */
 static int set_virtual_wire(struct vcpu *vcpu, struct error *err)
 {
 	struct kvm_lapic_state lapic;
@@ -107,9 +110,7 @@ int vcpu_set_boot_state(struct vcpu *vcpu, uint64_t entry, struct error *err)
 	return set_virtual_wire(vcpu, err);
 }
 
-/*
- * What a handler decides. EXIT_DONE goes back in; for the others the vCPU's thread is over.
- */
+/* What a handler decides: back into the guest, or the end of the thread. */
 enum vcpu_next { NEXT_ENTER, NEXT_LEAVE };
 
 static enum vcpu_next end_with(struct vcpu *vcpu, enum end_reason reason)
@@ -221,7 +222,10 @@ static enum vcpu_next handle_exit(struct vcpu *vcpu)
 	return fail(vcpu);
 }
 
-/* EINTR: a kick, or a signal that stops and continues us. EAGAIN: an AP's state changed while it waited. */
+/*
+ * EINTR: a kick, or a signal that stops and continues us. EAGAIN: an AP's state changed while it
+ * waited.
+ */
 static enum vcpu_next run_once(struct vcpu *vcpu)
 {
 	if (!ioctl(vcpu->fd, KVM_RUN, 0))

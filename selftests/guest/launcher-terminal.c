@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The terminal that vmm runs on is raw while the guest runs, and as it was before however vmm ends. */
+/*
+ * The terminal that vmm runs on is raw while the guest runs, and as it was before however vmm ends.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

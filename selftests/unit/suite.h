@@ -26,6 +26,7 @@ static inline int suite_run(const char *name, void (*setup)(void), const TTest *
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-#define SUITE_RUN(name, setup, tests) suite_run(name, setup, tests, sizeof(tests) / sizeof(tests[0]))
+#define SUITE_RUN(name, setup, tests) \
+	suite_run(name, setup, tests, sizeof(tests) / sizeof(tests[0]))
 
 #endif

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The ACPI tables as a guest finds them: by following pointers and checking sums (ACPI 6.4, 5.2). */
+/*
+ * The ACPI tables as a guest finds them: by following pointers and checking sums (ACPI 6.4, 5.2).
+ */
 #include <string.h>
 
 #include "boot/acpi.h"
@@ -119,7 +121,8 @@ START_TEST(launcher_acpi_fadt)
 	ck_assert_uint_eq(get(fadt + 112, 4) & (1u << 20), 0); /* not hardware-reduced */
 	ck_assert_uint_ne(get(fadt + 112, 4) & (1u << 8), 0); /* 32-bit timer */
 	ck_assert_uint_ne(get(fadt + 112, 4) & (1u << 10), 0); /* RESET_REG_SUP */
-	ck_assert_mem_eq(fadt + 116, "\x01\x08\x00\x01", 4); /* RESET_REG: I/O, 8 bits, byte access */
+	ck_assert_mem_eq(fadt + 116, "\x01\x08\x00\x01",
+			 4); /* RESET_REG: I/O, 8 bits, byte access */
 	ck_assert_uint_eq(get(fadt + 120, 8), 0xcf9);
 	ck_assert_uint_eq(fadt[128], 6);
 	ck_assert_uint_eq(get(fadt + 148 + 4, 8), 0x600); /* X_PM1a_EVT_BLK */

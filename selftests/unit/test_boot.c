@@ -104,7 +104,10 @@ START_TEST(launcher_boot_wrong_magic)
 	hdr->jump = 0x00eb;
 	check_refused(parse(FILE_SIZE), NOT_BZIMAGE);
 	memset(head, 0, sizeof(head));
-	memcpy(head, "\x7f" "ELF", 4);
+	memcpy(head,
+	       "\x7f"
+	       "ELF",
+	       4);
 	check_refused(parse(FILE_SIZE), NOT_BZIMAGE);
 }
 END_TEST
@@ -112,8 +115,9 @@ END_TEST
 START_TEST(launcher_boot_old_protocol)
 {
 	hdr->version = 0x020b;
-	check_refused(parse(FILE_SIZE), "--kernel \"bz\": the kernel is too old: boot protocol 2.12 "
-					"(Linux 3.8) or newer is needed");
+	check_refused(parse(FILE_SIZE),
+		      "--kernel \"bz\": the kernel is too old: boot protocol 2.12 "
+		      "(Linux 3.8) or newer is needed");
 	hdr->version = 0x020c;
 	ck_assert_int_eq(parse(FILE_SIZE), 0);
 }
@@ -122,8 +126,9 @@ END_TEST
 START_TEST(launcher_boot_wrong_kind)
 {
 	hdr->loadflags = 0;
-	check_refused(parse(FILE_SIZE), "--kernel \"bz\": not a bzImage: a zImage, which loads low, "
-					"is not supported");
+	check_refused(parse(FILE_SIZE),
+		      "--kernel \"bz\": not a bzImage: a zImage, which loads low, "
+		      "is not supported");
 	hdr->loadflags = 1;
 	hdr->xloadflags = 0x7e;
 	check_refused(parse(FILE_SIZE), "--kernel \"bz\": not a 64-bit kernel");
@@ -141,7 +146,8 @@ START_TEST(launcher_boot_damaged)
 	}
 	hdr->kernel_alignment = 0x200000;
 	hdr->init_size = 0;
-	check_refused(parse(FILE_SIZE), "--kernel \"bz\": damaged: it says that it needs no memory");
+	check_refused(parse(FILE_SIZE),
+		      "--kernel \"bz\": damaged: it says that it needs no memory");
 	hdr->init_size = 0xffff; /* less than the code itself */
 	check_refused(parse(FILE_SIZE),
 		      "--kernel \"bz\": damaged: its sizes contradict each other");
@@ -194,7 +200,8 @@ START_TEST(launcher_boot_initrd_placement)
 	ck_assert_int_eq(bzimage_place_initrd(&image, 16 * MIB, 3 * GIB, 4096, &gpa, &err), 0);
 	ck_assert_uint_eq(gpa, 2 * GIB - 4096);
 	/* It may touch the kernel's end, 64 MiB, but not overlap it. */
-	ck_assert_int_eq(bzimage_place_initrd(&image, 16 * MIB, 128 * MIB, 64 * MIB, &gpa, &err), 0);
+	ck_assert_int_eq(bzimage_place_initrd(&image, 16 * MIB, 128 * MIB, 64 * MIB, &gpa, &err),
+			 0);
 	ck_assert_uint_eq(gpa, 64 * MIB);
 	check_refused(bzimage_place_initrd(&image, 16 * MIB, 128 * MIB, 64 * MIB + 1, &gpa, &err),
 		      "--initrd: its 65M do not fit beside the kernel: "
@@ -353,7 +360,10 @@ START_TEST(launcher_boot_entry_state)
 	for (size_t i = 0; i < 5; i++)
 		ck_assert_uint_eq(translate(&memory, sregs.cr3, addresses[i]), addresses[i]);
 
-	/* boot.rst: __BOOT_CS 0x10 execute/read, __BOOT_DS 0x18 read/write, RSI the zero page, no interrupts. */
+	/*
+	 * boot.rst: __BOOT_CS 0x10 execute/read, __BOOT_DS 0x18 read/write, RSI the zero page, no
+	 * interrupts.
+	 */
 	ck_assert_uint_eq(sregs.cs.selector, 0x10);
 	ck_assert_uint_eq(sregs.ds.selector, 0x18);
 	ck_assert_uint_eq(sregs.es.selector, 0x18);
@@ -452,15 +462,24 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {
-		launcher_boot_good_header,	launcher_boot_default_setup_sects,
-		launcher_boot_truncated,	launcher_boot_wrong_magic,
-		launcher_boot_old_protocol,	launcher_boot_wrong_kind,
-		launcher_boot_damaged,		launcher_boot_placement,
-		launcher_boot_initrd_placement, launcher_boot_e820_small,
-		launcher_boot_e820_hole,	launcher_boot_e820_totals,
-		launcher_boot_memory_at,	launcher_boot_entry_state,
-		launcher_boot_load,		launcher_boot_command_line_limit,
-		launcher_boot_layout,		launcher_boot_random_headers,
+		launcher_boot_good_header,
+		launcher_boot_default_setup_sects,
+		launcher_boot_truncated,
+		launcher_boot_wrong_magic,
+		launcher_boot_old_protocol,
+		launcher_boot_wrong_kind,
+		launcher_boot_damaged,
+		launcher_boot_placement,
+		launcher_boot_initrd_placement,
+		launcher_boot_e820_small,
+		launcher_boot_e820_hole,
+		launcher_boot_e820_totals,
+		launcher_boot_memory_at,
+		launcher_boot_entry_state,
+		launcher_boot_load,
+		launcher_boot_command_line_limit,
+		launcher_boot_layout,
+		launcher_boot_random_headers,
 	};
 
 	return SUITE_RUN("boot", setup, tests);

@@ -90,7 +90,8 @@ END_TEST
 
 START_TEST(launcher_bus_unclaimed)
 {
-	static const uint64_t addresses[] = { 0, 0x3f7, 0x400, 0x607, 0x60c, 0xcf8, 0xcfa, 0xffff, ~0ULL };
+	static const uint64_t addresses[] = { 0,     0x3f7, 0x400,  0x607, 0x60c,
+					      0xcf8, 0xcfa, 0xffff, ~0ULL };
 
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
 		uint64_t value = 0;
@@ -175,8 +176,9 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {
-		launcher_bus_claims,	launcher_bus_full,   launcher_bus_unclaimed,
-		launcher_bus_bytes,	launcher_bus_splits, launcher_bus_wide_device,
+		launcher_bus_claims,	launcher_bus_full,
+		launcher_bus_unclaimed, launcher_bus_bytes,
+		launcher_bus_splits,	launcher_bus_wide_device,
 		launcher_bus_clips,	launcher_bus_pci_is_no_reset,
 	};
 

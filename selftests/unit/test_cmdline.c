@@ -50,7 +50,8 @@ END_TEST
 START_TEST(launcher_cmdline_all_flags)
 {
 	ck_assert_int_eq(PARSE("--memory", "2G", "--kernel=k", "--initrd", "i", "--append",
-			       "quiet --x=y", "--cpus=64", "--device", "/dev/kvm"), 0);
+			       "quiet --x=y", "--cpus=64", "--device", "/dev/kvm"),
+			 0);
 	ck_assert_str_eq(config.kernel, "k");
 	ck_assert_str_eq(config.initrd, "i");
 	ck_assert_str_eq(config.append, "quiet --x=y");
@@ -90,8 +91,9 @@ START_TEST(launcher_cmdline_unknown)
 		      "unknown option \"--cpusx\": \"vmm run --help\" lists the options");
 	check_refused(PARSE("--"), "unknown option \"--\": \"vmm run --help\" lists the options");
 	check_refused(PARSE("-m"), "unknown option \"-m\": \"vmm run --help\" lists the options");
-	check_refused(PARSE("bzImage"), "unexpected argument \"bzImage\": every setting has a flag, "
-					"see \"vmm run --help\"");
+	check_refused(PARSE("bzImage"),
+		      "unexpected argument \"bzImage\": every setting has a flag, "
+		      "see \"vmm run --help\"");
 	check_refused(PARSE(""), "unexpected argument \"\": every setting has a flag, "
 				 "see \"vmm run --help\"");
 }
@@ -110,14 +112,16 @@ START_TEST(launcher_cmdline_bad_paths)
 {
 	check_refused(PARSE("--kernel="), "--kernel \"\": must be the path of a file");
 	check_refused(PARSE("--kernel", ""), "--kernel \"\": must be the path of a file");
-	check_refused(PARSE("--kernel=k", "--device="), "--device \"\": must be the path of a file");
+	check_refused(PARSE("--kernel=k", "--device="),
+		      "--device \"\": must be the path of a file");
 }
 END_TEST
 
 START_TEST(launcher_cmdline_bad_cpus)
 {
-	static char *const bad[] = { "0",  "65", "",  "-1", "+1",	       " 1",
-				     "1 ", "2x", "0x2", "two", "99999999999999999999" };
+	static char *const bad[] = {
+		"0", "65", "", "-1", "+1", " 1", "1 ", "2x", "0x2", "two", "99999999999999999999"
+	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char sentence[128];
@@ -132,8 +136,19 @@ END_TEST
 
 START_TEST(launcher_cmdline_bad_memory)
 {
-	static char *const no_size[] = { "512", "M",	"512MB", "512X", "1.5G", "-1G",	    "",
-					 "0x1G", "1 G", "1G ",	 "1Gi",	 "1GiBs", "18446744073709551616K",
+	static char *const no_size[] = { "512",
+					 "M",
+					 "512MB",
+					 "512X",
+					 "1.5G",
+					 "-1G",
+					 "",
+					 "0x1G",
+					 "1 G",
+					 "1G ",
+					 "1Gi",
+					 "1GiBs",
+					 "18446744073709551616K",
 					 "99999999999T" };
 
 	for (size_t i = 0; i < sizeof(no_size) / sizeof(no_size[0]); i++) {
@@ -141,7 +156,8 @@ START_TEST(launcher_cmdline_bad_memory)
 
 		snprintf(sentence, sizeof(sentence),
 			 "--memory \"%s\": must be a whole number with a unit (K, M, G or T), "
-			 "for example 512M", no_size[i]);
+			 "for example 512M",
+			 no_size[i]);
 		check_refused(PARSE("--memory", no_size[i]), sentence);
 	}
 	check_refused(PARSE("--memory=31M"), "--memory \"31M\": must be from 32M to 4T");
@@ -182,9 +198,14 @@ START_TEST(launcher_cmdline_format_size)
 		uint64_t bytes;
 		const char *text;
 	} cases[] = {
-		{ 0, "0" },	      { 1023, "1023" },	       { 1024, "1K" },
-		{ 1536, "1536" },     { 33554432, "32M" },     { 3221225472, "3G" },
-		{ 4398046511104, "4T" }, { 1ULL << 50, "1024T" },
+		{ 0, "0" },
+		{ 1023, "1023" },
+		{ 1024, "1K" },
+		{ 1536, "1536" },
+		{ 33554432, "32M" },
+		{ 3221225472, "3G" },
+		{ 4398046511104, "4T" },
+		{ 1ULL << 50, "1024T" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -241,13 +262,20 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {
-		launcher_cmdline_defaults,     launcher_cmdline_all_flags,
-		launcher_cmdline_last_one_counts, launcher_cmdline_empty_append,
-		launcher_cmdline_help,	       launcher_cmdline_unknown,
-		launcher_cmdline_missing,      launcher_cmdline_bad_paths,
-		launcher_cmdline_bad_cpus,     launcher_cmdline_bad_memory,
-		launcher_cmdline_sizes,	       launcher_cmdline_format_size,
-		launcher_cmdline_one_line,     launcher_cmdline_long_value,
+		launcher_cmdline_defaults,
+		launcher_cmdline_all_flags,
+		launcher_cmdline_last_one_counts,
+		launcher_cmdline_empty_append,
+		launcher_cmdline_help,
+		launcher_cmdline_unknown,
+		launcher_cmdline_missing,
+		launcher_cmdline_bad_paths,
+		launcher_cmdline_bad_cpus,
+		launcher_cmdline_bad_memory,
+		launcher_cmdline_sizes,
+		launcher_cmdline_format_size,
+		launcher_cmdline_one_line,
+		launcher_cmdline_long_value,
 		launcher_cmdline_help_lists_all,
 	};
 

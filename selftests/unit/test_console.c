@@ -71,10 +71,12 @@ START_TEST(launcher_console_keys)
 		uint8_t key;
 		enum console_key what;
 	} cases[] = {
-		{ 'a', CONSOLE_KEY_PASS },    { 0x01, CONSOLE_KEY_SWALLOW }, { 0x01, CONSOLE_KEY_PASS },
-		{ 'x', CONSOLE_KEY_PASS },    { 0x01, CONSOLE_KEY_SWALLOW }, { 'h', CONSOLE_KEY_HELP },
-		{ 'h', CONSOLE_KEY_PASS },    { 0x01, CONSOLE_KEY_SWALLOW }, { 'z', CONSOLE_KEY_SWALLOW },
-		{ 'z', CONSOLE_KEY_PASS },    { 0x00, CONSOLE_KEY_PASS },    { 0xff, CONSOLE_KEY_PASS },
+		{ 'a', CONSOLE_KEY_PASS },     { 0x01, CONSOLE_KEY_SWALLOW },
+		{ 0x01, CONSOLE_KEY_PASS },    { 'x', CONSOLE_KEY_PASS },
+		{ 0x01, CONSOLE_KEY_SWALLOW }, { 'h', CONSOLE_KEY_HELP },
+		{ 'h', CONSOLE_KEY_PASS },     { 0x01, CONSOLE_KEY_SWALLOW },
+		{ 'z', CONSOLE_KEY_SWALLOW },  { 'z', CONSOLE_KEY_PASS },
+		{ 0x00, CONSOLE_KEY_PASS },    { 0xff, CONSOLE_KEY_PASS },
 		{ 0x01, CONSOLE_KEY_SWALLOW }, { 'x', CONSOLE_KEY_QUIT },
 	};
 
@@ -111,7 +113,10 @@ START_TEST(launcher_console_quit_in_two)
 }
 END_TEST
 
-/* The guest does not read: the queue fills, the rest waits in the pipe, and all arrives in order later. */
+/*
+ * The guest does not read: the queue fills, the rest waits in the pipe, and all arrives in order
+ * later.
+ */
 START_TEST(launcher_console_backpressure)
 {
 	char keys[CONSOLE_QUEUE + 1000];
@@ -226,11 +231,11 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {
-		launcher_console_keys,	      launcher_console_input,
-		launcher_console_quit,	      launcher_console_quit_in_two,
+		launcher_console_keys,	       launcher_console_input,
+		launcher_console_quit,	       launcher_console_quit_in_two,
 		launcher_console_backpressure, launcher_console_end_of_input,
-		launcher_console_output,      launcher_console_output_full,
-		launcher_console_reader_gone, launcher_console_drain,
+		launcher_console_output,       launcher_console_output_full,
+		launcher_console_reader_gone,  launcher_console_drain,
 	};
 
 	return SUITE_RUN("console", setup, tests);

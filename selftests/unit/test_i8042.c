@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The keyboard controller: the reset line, and what a driver sees of a controller with nothing plugged in. */
+/*
+ * The keyboard controller: the reset line, and what a driver sees of a controller with nothing
+ * plugged in.
+ */
 #include "device/i8042.h"
 #include "suite.h"
 

@@ -274,8 +274,8 @@ END_TEST
 START_TEST(launcher_rtc_periodic_rates)
 {
 	/* Data sheet, table 5: rates 1 and 2 repeat 8 and 9. */
-	static const int64_t ns[] = { 0,	3906250,  7812500,  122070,   244140,	488281,
-				      976562,	1953125,  3906250,  7812500,  15625000, 31250000,
+	static const int64_t ns[] = { 0,	3906250,   7812500,   122070,	244140,	  488281,
+				      976562,	1953125,   3906250,   7812500,	15625000, 31250000,
 				      62500000, 125000000, 250000000, 500000000 };
 
 	set(0x0b, 0x42);
@@ -343,14 +343,22 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {
-		launcher_rtc_initial,		launcher_rtc_formats,
-		launcher_rtc_twelve,		launcher_rtc_runs,
-		launcher_rtc_set,		launcher_rtc_set_running,
-		launcher_rtc_hostile_time,	launcher_rtc_update_in_progress,
-		launcher_rtc_update_interrupt,	launcher_rtc_alarm,
-		launcher_rtc_alarm_wildcard,	launcher_rtc_alarm_12_hours,
-		launcher_rtc_periodic,		launcher_rtc_periodic_rates,
-		launcher_rtc_set_stops_updates, launcher_rtc_host_clock_jumps,
+		launcher_rtc_initial,
+		launcher_rtc_formats,
+		launcher_rtc_twelve,
+		launcher_rtc_runs,
+		launcher_rtc_set,
+		launcher_rtc_set_running,
+		launcher_rtc_hostile_time,
+		launcher_rtc_update_in_progress,
+		launcher_rtc_update_interrupt,
+		launcher_rtc_alarm,
+		launcher_rtc_alarm_wildcard,
+		launcher_rtc_alarm_12_hours,
+		launcher_rtc_periodic,
+		launcher_rtc_periodic_rates,
+		launcher_rtc_set_stops_updates,
+		launcher_rtc_host_clock_jumps,
 		launcher_rtc_cmos_memory,
 	};
 

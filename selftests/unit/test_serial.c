@@ -100,13 +100,13 @@ END_TEST
 START_TEST(launcher_serial_is_16550a)
 {
 	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	ck_assert_uint_eq(in(UART_IIR) & 0xc0, 0xc0);
+	ck_assert_uint_eq(in(UART_IIR)&0xc0, 0xc0);
 	out(UART_FCR, 0);
-	ck_assert_uint_eq(in(UART_IIR) & 0xc0, 0);
+	ck_assert_uint_eq(in(UART_IIR)&0xc0, 0);
 	/* No 16750: its 64-byte mode (bit 5) is not there. */
 	out(UART_LCR, UART_LCR_DLAB);
 	out(UART_FCR, UART_FCR_ENABLE_FIFO | 0x20);
-	ck_assert_uint_eq(in(UART_IIR) & 0x20, 0);
+	ck_assert_uint_eq(in(UART_IIR)&0x20, 0);
 }
 END_TEST
 
@@ -126,7 +126,10 @@ START_TEST(launcher_serial_output)
 }
 END_TEST
 
-/* THRE comes when it is enabled with the transmitter empty, goes when IIR is read, comes back with the next byte. */
+/*
+ * THRE comes when it is enabled with the transmitter empty, goes when IIR is read, comes back with
+ * the next byte.
+ */
 START_TEST(launcher_serial_thre_interrupt)
 {
 	start(UART_IER_THRI);
@@ -146,25 +149,27 @@ START_TEST(launcher_serial_thre_interrupt)
 }
 END_TEST
 
-/* The host does not take output: THRE clears before a byte is lost, and comes back as an interrupt. */
+/*
+ * The host does not take output: THRE clears before a byte is lost, and comes back as an interrupt.
+ */
 START_TEST(launcher_serial_backpressure)
 {
 	unsigned int sent = 0;
 	uint8_t data[100];
 
 	start(UART_IER_THRI);
-	while (in(UART_LSR) & UART_LSR_THRE) {
+	while (in(UART_LSR)&UART_LSR_THRE) {
 		out(UART_TX, 'x');
 		in(UART_IIR);
 		sent++;
 		ck_assert_uint_le(sent, SERIAL_TX_RING);
 	}
 	ck_assert_uint_eq(sent, SERIAL_TX_RING - SERIAL_FIFO + 1);
-	ck_assert_uint_eq(in(UART_LSR) & UART_LSR_TEMT, 0);
+	ck_assert_uint_eq(in(UART_LSR)&UART_LSR_TEMT, 0);
 	ck_assert(!irq.level);
 	ck_assert_uint_eq(serial_take_output(&serial, data, sizeof(data)), sizeof(data));
 	ck_assert(irq.level);
-	ck_assert_uint_ne(in(UART_LSR) & UART_LSR_THRE, 0);
+	ck_assert_uint_ne(in(UART_LSR)&UART_LSR_THRE, 0);
 	ck_assert_uint_eq(strlen(taken()), sent - sizeof(data));
 	ck_assert_uint_eq(attentions, 1);
 }
@@ -192,7 +197,7 @@ START_TEST(launcher_serial_input)
 	ck_assert(irq.level);
 	ck_assert_uint_eq(in(UART_RX), 'c');
 	ck_assert(!irq.level);
-	ck_assert_uint_eq(in(UART_LSR) & UART_LSR_DR, 0);
+	ck_assert_uint_eq(in(UART_LSR)&UART_LSR_DR, 0);
 	ck_assert_uint_eq(edges, 1);
 }
 END_TEST
@@ -215,8 +220,9 @@ START_TEST(launcher_serial_trigger_level)
 		out(UART_FCR, UART_FCR_ENABLE_FIFO | triggers[i].fcr);
 		for (unsigned int n = 1; n <= SERIAL_FIFO; n++) {
 			ck_assert_uint_eq(offer("x"), 1);
-			ck_assert_uint_eq(in(UART_IIR) & 0x0f,
-					  n < triggers[i].level ? UART_IIR_RX_TIMEOUT : UART_IIR_RDI);
+			ck_assert_uint_eq(in(UART_IIR)&0x0f, n < triggers[i].level
+								     ? UART_IIR_RX_TIMEOUT
+								     : UART_IIR_RDI);
 		}
 	}
 }
@@ -238,7 +244,7 @@ START_TEST(launcher_serial_input_backpressure)
 		ck_assert_uint_eq(in(UART_RX), *p);
 	/* All was taken: nothing to call for. */
 	ck_assert_uint_eq(attentions, 1);
-	ck_assert_uint_eq(in(UART_LSR) & UART_LSR_OE, 0);
+	ck_assert_uint_eq(in(UART_LSR)&UART_LSR_OE, 0);
 }
 END_TEST
 
@@ -273,7 +279,7 @@ START_TEST(launcher_serial_clear_fifo)
 	offer("abc");
 	out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
 	ck_assert(!irq.level);
-	ck_assert_uint_eq(in(UART_LSR) & UART_LSR_DR, 0);
+	ck_assert_uint_eq(in(UART_LSR)&UART_LSR_DR, 0);
 	/* What was sent is on the line. */
 	out(UART_TX, 'q');
 	out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_XMIT);
@@ -285,7 +291,7 @@ END_TEST
 START_TEST(launcher_serial_loopback_modem)
 {
 	out(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
-	ck_assert_uint_eq(in(UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_CTS);
+	ck_assert_uint_eq(in(UART_MSR)&0xf0, UART_MSR_DCD | UART_MSR_CTS);
 	out(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT1 | UART_MCR_DTR);
 	ck_assert_uint_eq(in(UART_MSR), UART_MSR_RI | UART_MSR_DSR | UART_MSR_DDSR | UART_MSR_DDCD |
 						UART_MSR_DCTS);
@@ -319,10 +325,10 @@ START_TEST(launcher_serial_overrun)
 		out(UART_TX, 'a' + i);
 	out(UART_MCR, UART_MCR_OUT2);
 	ck_assert(irq.level);
-	ck_assert_uint_eq(in(UART_IIR) & 0x0f, UART_IIR_RLSI);
-	ck_assert_uint_eq(in(UART_LSR) & UART_LSR_OE, UART_LSR_OE);
-	ck_assert_uint_eq(in(UART_LSR) & UART_LSR_OE, 0);
-	ck_assert_uint_eq(in(UART_IIR) & 0x0f, UART_IIR_RDI);
+	ck_assert_uint_eq(in(UART_IIR)&0x0f, UART_IIR_RLSI);
+	ck_assert_uint_eq(in(UART_LSR)&UART_LSR_OE, UART_LSR_OE);
+	ck_assert_uint_eq(in(UART_LSR)&UART_LSR_OE, 0);
+	ck_assert_uint_eq(in(UART_IIR)&0x0f, UART_IIR_RDI);
 	for (unsigned int i = 0; i < 16; i++)
 		ck_assert_uint_eq(in(UART_RX), 'a' + i);
 }
@@ -335,18 +341,21 @@ START_TEST(launcher_serial_priority)
 	out(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2);
 	out(UART_TX, 'z');
 	out(UART_MCR, UART_MCR_OUT2 | UART_MCR_RTS);
-	ck_assert_uint_eq(in(UART_IIR) & 0x0f, UART_IIR_RX_TIMEOUT);
+	ck_assert_uint_eq(in(UART_IIR)&0x0f, UART_IIR_RX_TIMEOUT);
 	in(UART_RX);
-	ck_assert_uint_eq(in(UART_IIR) & 0x0f, UART_IIR_THRI);
-	ck_assert_uint_eq(in(UART_IIR) & 0x0f, UART_IIR_MSI);
+	ck_assert_uint_eq(in(UART_IIR)&0x0f, UART_IIR_THRI);
+	ck_assert_uint_eq(in(UART_IIR)&0x0f, UART_IIR_MSI);
 	ck_assert(irq.level);
 	in(UART_MSR);
 	ck_assert(!irq.level);
-	ck_assert_uint_eq(in(UART_IIR) & 0x0f, UART_IIR_NO_INT);
+	ck_assert_uint_eq(in(UART_IIR)&0x0f, UART_IIR_NO_INT);
 }
 END_TEST
 
-/* Whatever a guest and a typist do: queues within bounds, and the line high exactly while IIR has a reason. */
+/*
+ * Whatever a guest and a typist do: queues within bounds, and the line high exactly while IIR has a
+ * reason.
+ */
 START_TEST(launcher_serial_random)
 {
 	uint32_t state = 88172645;

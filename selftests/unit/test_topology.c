@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A vCPU's place in the machine, as its CPUID tells it (SDM vol. 2A, CPUID; APM vol. 3, appendix E). */
+/*
+ * A vCPU's place in the machine, as its CPUID tells it (SDM vol. 2A, CPUID; APM vol. 3, appendix
+ * E).
+ */
 #include <string.h>
 
 #include "machine/cpuid.h"
@@ -13,8 +16,9 @@ static void add(uint32_t function, uint32_t index, uint32_t eax, uint32_t ebx, u
 	table.entries[table.list.nent++] = (struct kvm_cpuid_entry2){
 		.function = function,
 		.index = index,
-		.flags = function == 4 || function == 0xb || function == 0x8000001d ?
-				 KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+		.flags = function == 4 || function == 0xb || function == 0x8000001d
+				 ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+				 : 0,
 		.eax = eax,
 		.ebx = ebx,
 		.ecx = ecx,
@@ -62,10 +66,12 @@ static void place(unsigned int cpu, unsigned int cpus)
 START_TEST(launcher_topology_features)
 {
 	place(2, 4);
-	ck_assert_uint_eq(leaf(1, 0)->ebx, 0x02040800); /* APIC id, logical CPUs, CLFLUSH as it was */
+	ck_assert_uint_eq(leaf(1, 0)->ebx,
+			  0x02040800); /* APIC id, logical CPUs, CLFLUSH as it was */
 	ck_assert_uint_ne(leaf(1, 0)->edx & 1u << 28, 0); /* HTT */
 	ck_assert_uint_ne(leaf(1, 0)->ecx & 1u << 31, 0); /* hypervisor */
-	ck_assert_uint_eq(leaf(1, 0)->ecx & 1u << 24, 0); /* no TSC deadline, whatever the list said */
+	ck_assert_uint_eq(leaf(1, 0)->ecx & 1u << 24,
+			  0); /* no TSC deadline, whatever the list said */
 	place(0, 1);
 	ck_assert_uint_eq(leaf(1, 0)->ebx, 0x00010800);
 	ck_assert_uint_eq(leaf(1, 0)->edx & 1u << 28, 0);
@@ -193,10 +199,10 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {
-		launcher_topology_features, launcher_topology_tsc_deadline,
-		launcher_topology_caches,   launcher_topology_leaf_b,
+		launcher_topology_features,	 launcher_topology_tsc_deadline,
+		launcher_topology_caches,	 launcher_topology_leaf_b,
 		launcher_topology_old_processor, launcher_topology_amd,
-		launcher_topology_tsc,	    launcher_topology_physical_bits,
+		launcher_topology_tsc,		 launcher_topology_physical_bits,
 		launcher_topology_full,
 	};
 
