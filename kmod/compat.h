@@ -59,6 +59,13 @@ extern unsigned int mxcsr_feature_mask;
 #define compat_immediate_exit immediate_exit
 #endif
 
+/* eventfd_signal() of one event. */
+#ifdef VMM_HAVE_EVENTFD_SIGNAL_1ARG
+#define compat_eventfd_signal(ctx) eventfd_signal(ctx)
+#else
+#define compat_eventfd_signal(ctx) ((void)eventfd_signal(ctx, 1))
+#endif
+
 /* Speculative return stack overflow on CPUs that can be told to train predictors less while guests may run. */
 static inline void compat_srso_reduce(bool on)
 {

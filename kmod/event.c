@@ -105,7 +105,8 @@ static int pending_interrupt(struct vcpu *vcpu, bool *extint)
 	*extint = false;
 	if (!vcpu->lapic)
 		return vcpu->user_irq.valid ? vcpu->user_irq.vector : -1;
-	if (unlikely(lapic_accepts_extint(vcpu->lapic)) && pic_pending(irqchip)) {
+	if (unlikely(lapic_accepts_extint(vcpu->lapic)) &&
+	    (vcpu->user_pic ? vcpu->user_irq.valid : pic_pending(irqchip))) {
 		*extint = true;
 		return 0;
 	}
@@ -119,7 +120,8 @@ static void inject_interrupt(struct vcpu *vcpu, int vector, bool extint)
 		.type = VMM_EVENT_INTERRUPT,
 	};
 
-	if (!vcpu->lapic) {
+	if (!vcpu->lapic || (extint && vcpu->user_pic)) {
+		vector = vcpu->user_irq.vector;
 		vcpu->user_irq.valid = false;
 	} else if (extint) {
 		vector = pic_ack(vcpu->vm->irqchip);
@@ -128,6 +130,17 @@ static void inject_interrupt(struct vcpu *vcpu, int vector, bool extint)
 	}
 	event.vector = vector;
 	backend->inject(vcpu, &event);
+}
+
+bool event_user_irq_room(struct vcpu *vcpu)
+{
+	return !vcpu->user_irq.valid && (!vcpu->lapic || lapic_accepts_extint(vcpu->lapic));
+}
+
+bool event_user_irq_wanted(struct vcpu *vcpu)
+{
+	return vcpu->user_pic && READ_ONCE(vcpu->run->request_interrupt_window) &&
+	       event_user_irq_room(vcpu);
 }
 
 /* -- NMI -- */
@@ -185,9 +198,7 @@ void event_deliver(struct vcpu *vcpu)
 		inject_interrupt(vcpu, vector, extint);
 		vector = pending_interrupt(vcpu, &extint);
 	}
-	backend->set_windows(vcpu,
-			     vector >= 0 || (!vcpu->lapic &&
-					     READ_ONCE(vcpu->run->request_interrupt_window)),
+	backend->set_windows(vcpu, vector >= 0 || event_user_irq_wanted(vcpu),
 			     vcpu->nmi_pending > 0);
 }
 

@@ -39,6 +39,13 @@ void event_raise_db(struct vcpu *vcpu, u64 dr6_bits);
 /* Runs last before entry, interrupts off: chooses what to deliver and asks for windows for what must wait. */
 void event_deliver(struct vcpu *vcpu);
 
+/*
+ * Userspace's PIC: could KVM_INTERRUPT take an interrupt that would then be delivered? Wanted: userspace asked to be told
+ * when the guest can take it, too.
+ */
+bool event_user_irq_room(struct vcpu *vcpu);
+bool event_user_irq_wanted(struct vcpu *vcpu);
+
 /* Would the guest wake up from HLT now? For the vCPU's own thread. */
 bool event_pending_wakeup(struct vcpu *vcpu);
 

@@ -10,7 +10,7 @@
 #include <linux/srcu.h>
 #include <linux/types.h>
 
-#define IOBUS_MAX_RANGES 1000
+#define IOBUS_MAX_RANGES 4096
 
 struct iobus_handler;
 

@@ -212,12 +212,25 @@ static int do_pending_work(struct vcpu *vcpu)
 	return 1;
 }
 
-/* Userspace without in-kernel irqchip asked to be told when an interrupt can be taken. */
-static bool irq_window_wanted(struct vcpu *vcpu)
+/* Is the guest where an interrupt of userspace's could be delivered at once? */
+static bool ready_for_user_irq(struct vcpu *vcpu)
 {
-	return !vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window) &&
-	       !vcpu->user_irq.valid && !vcpu->requeue.valid && !vcpu->exception.valid &&
+	return event_user_irq_room(vcpu) && !vcpu->requeue.valid && !vcpu->exception.valid &&
 	       backend->irq_allowed(vcpu);
+}
+
+/* An EOI that userspace's I/O APIC is waiting for: one at a time, before the guest goes on. */
+static int ioapic_eoi_to_user(struct vcpu *vcpu)
+{
+	unsigned int vector = find_first_bit(vcpu->ioapic_eois, 256);
+
+	if (vector < 256) {
+		__clear_bit(vector, vcpu->ioapic_eois);
+		vcpu->run->eoi.vector = vector;
+		return exit_to_user(vcpu, KVM_EXIT_IOAPIC_EOI);
+	}
+	clear_bit(VCPU_REQ_IOAPIC_EOI, &vcpu->requests);
+	return 1;
 }
 
 /* What has to happen before the guest may be entered. 1: nothing more. */
@@ -225,8 +238,14 @@ static int prepare(struct vcpu *vcpu)
 {
 	int r;
 
-	if (unlikely(vcpu->requests))
+	if (unlikely(vcpu->requests)) {
 		take_requests(vcpu);
+		if (test_bit(VCPU_REQ_IOAPIC_EOI, &vcpu->requests)) {
+			r = ioapic_eoi_to_user(vcpu);
+			if (r <= 0)
+				return r;
+		}
+	}
 	if (unlikely(vcpu->lapic && lapic_has_events(vcpu->lapic)))
 		take_apic_events(vcpu);
 	if (unlikely(vcpu->triple_fault)) {
@@ -260,7 +279,7 @@ static int run_loop(struct vcpu *vcpu)
 		r = exit_handle(vcpu);
 		if (r <= 0)
 			return r;
-		if (irq_window_wanted(vcpu))
+		if (unlikely(event_user_irq_wanted(vcpu)) && ready_for_user_irq(vcpu))
 			return exit_to_user(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
 	}
 }
@@ -274,9 +293,7 @@ static void fill_run_page(struct vcpu *vcpu)
 	run->flags = 0;
 	run->cr8 = state_get_cr8(vcpu);
 	run->apic_base = vcpu->lapic ? lapic_get_base(vcpu->lapic) : vcpu->apic_base;
-	run->ready_for_interrupt_injection = vcpu->lapic ? 1 :
-		!vcpu->user_irq.valid && !vcpu->requeue.valid && !vcpu->exception.valid &&
-			backend->irq_allowed(vcpu);
+	run->ready_for_interrupt_injection = !vcpu->user_pic || ready_for_user_irq(vcpu);
 }
 
 static int run_with_fpu(struct vcpu *vcpu)

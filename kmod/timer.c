@@ -105,7 +105,7 @@ void timer_cancel_pit(struct vm *vm)
 	hrtimer_cancel(&vm->pit_timer);
 }
 
-/* -- struct irqchip_ops: leaves, in any context -- */
+/* -- struct irqchip_ops: leaves, in any context, but for the last two -- */
 
 static struct vcpu *vcpu_of(void *ctx, unsigned int index)
 {
@@ -148,6 +148,22 @@ static void irqchip_kick(void *ctx, unsigned int vcpu)
 	vcpu_kick(vcpu_of(ctx, vcpu));
 }
 
+static void irqchip_acked(void *ctx, u32 gsi)
+{
+	struct vm *vm = ctx;
+
+	irqfd_acked(&vm->irqfds, vm->irqchip, gsi);
+}
+
+/* By the vCPU's own thread. */
+static void irqchip_eoi_to_user(void *ctx, unsigned int index, u8 vector)
+{
+	struct vcpu *vcpu = vcpu_of(ctx, index);
+
+	__set_bit(vector, vcpu->ioapic_eois);
+	vcpu_request(vcpu, VCPU_REQ_IOAPIC_EOI);
+}
+
 const struct irqchip_ops timer_irqchip_ops = {
 	.now_ns = irqchip_now_ns,
 	.guest_tsc = irqchip_guest_tsc,
@@ -155,4 +171,6 @@ const struct irqchip_ops timer_irqchip_ops = {
 	.lapic_timer_arm = irqchip_lapic_timer_arm,
 	.pit_timer_arm = irqchip_pit_timer_arm,
 	.kick = irqchip_kick,
+	.acked = irqchip_acked,
+	.eoi_to_user = irqchip_eoi_to_user,
 };

@@ -112,7 +112,8 @@ static long interrupt(void *object, void *data)
 
 	if (irq->irq > 255)
 		return -EINVAL;
-	if (vcpu->lapic)
+	/* With a PIC in the kernel there is nobody to inject for. */
+	if (!vcpu->user_pic)
 		return -ENXIO;
 	if (vcpu->user_irq.valid)
 		return -EEXIST;
@@ -293,15 +294,23 @@ out:
 	return r;
 }
 
-/* -- the shared pages: struct kvm_run, then port data -- */
+/* -- the shared pages: struct kvm_run, port data, the VM's ring -- */
 
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
 	struct vcpu *vcpu = vmf->vma->vm_file->private_data;
 
+	void *page;
+
 	if (vmf->pgoff >= VCPU_MMAP_PAGES)
 		return VM_FAULT_SIGBUS;
-	vmf->page = virt_to_page((void *)vcpu->run + vmf->pgoff * PAGE_SIZE);
+	if (vmf->pgoff == VCPU_RING_PAGE)
+		page = coalesced_page(&vcpu->vm->coalesced);
+	else
+		page = (void *)vcpu->run + vmf->pgoff * PAGE_SIZE;
+	if (!page)
+		return VM_FAULT_OOM;
+	vmf->page = virt_to_page(page);
 	get_page(vmf->page);
 	return 0;
 }
@@ -383,9 +392,10 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	rcuwait_init(&vcpu->wait);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
 	timer_init_lapic(vcpu);
+	vcpu->user_pic = !vm->irqchip || vm->irqchip->config.split;
 	vcpu->mp_state = bsp || !vm->irqchip ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	vcpu->apic_base = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (bsp ? LAPIC_BASE_BSP : 0);
-	vcpu->run = alloc_pages_exact(VCPU_MMAP_PAGES * PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	vcpu->run = alloc_pages_exact(VCPU_OWN_PAGES * PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!vcpu->run)
 		goto out_free;
 	r = fpu_create(vcpu);
@@ -418,7 +428,7 @@ out_lapic:
 out_fpu:
 	fpu_destroy(vcpu);
 out_run:
-	free_pages_exact(vcpu->run, VCPU_MMAP_PAGES * PAGE_SIZE);
+	free_pages_exact(vcpu->run, VCPU_OWN_PAGES * PAGE_SIZE);
 out_free:
 	kvfree(vcpu);
 	return ERR_PTR(r);
@@ -430,7 +440,7 @@ void vcpu_free(struct vcpu *vcpu)
 	if (vcpu->lapic)
 		lapic_destroy(vcpu->lapic);
 	fpu_destroy(vcpu);
-	free_pages_exact(vcpu->run, VCPU_MMAP_PAGES * PAGE_SIZE);
+	free_pages_exact(vcpu->run, VCPU_OWN_PAGES * PAGE_SIZE);
 	kvfree(vcpu->cpuid_entries);
 	kvfree(vcpu);
 }

@@ -71,6 +71,7 @@ enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST };
 /* vcpu->requests: bits set by anyone, taken by the vCPU's thread before entry. */
 enum vcpu_request {
 	VCPU_REQ_TLB_FLUSH,
+	VCPU_REQ_IOAPIC_EOI, /* ioapic_eois is not empty */
 };
 
 /* What KVM_RUN has to finish when userspace comes back. */
@@ -114,6 +115,7 @@ struct vcpu {
 	struct vmm_event requeue;   /* delivery that an exit interrupted: goes first */
 	struct vmm_event exception; /* raised, not yet delivered */
 	struct vmm_event user_irq;  /* KVM_INTERRUPT */
+	bool user_pic;		    /* that is where ExtINTs come from: no PIC in the kernel; constant */
 	unsigned int nmi_pending;   /* 0 to 2 */
 	atomic_t nmi_queued;	    /* by anyone */
 	bool triple_fault;
@@ -139,6 +141,7 @@ struct vcpu {
 	struct vcpu_features has;
 
 	/* -- what userspace is doing for us -- */
+	DECLARE_BITMAP(ioapic_eois, 256); /* vectors whose EOI userspace's I/O APIC is to hear of */
 	enum vcpu_pending pending;
 	struct vcpu_pio pio;
 	struct emulator emulator;

@@ -95,9 +95,8 @@ static long set_identity_map_addr(void *object, void *data)
 
 /* -- the interrupt controllers in the kernel -- */
 
-static long create_irqchip(void *object, unsigned long arg)
+static long add_irqchip(struct vm *vm, const struct irqchip_config *config)
 {
-	struct vm *vm = object;
 	struct irqchip *irqchip;
 	long r;
 
@@ -112,9 +111,10 @@ static long create_irqchip(void *object, unsigned long arg)
 	irqchip = kzalloc(sizeof(*irqchip), GFP_KERNEL_ACCOUNT);
 	if (!irqchip)
 		goto out;
-	r = irqchip_init(irqchip, &timer_irqchip_ops, vm);
+	r = irqchip_init(irqchip, &timer_irqchip_ops, vm, config);
 	if (r)
 		goto out_free;
+	irqchip_set_x2apic_api(irqchip, vm->x2apic_api);
 	/* Pairs with the acquire in vm_irqchip(). */
 	smp_store_release(&vm->irqchip, irqchip);
 	goto out;
@@ -125,9 +125,23 @@ out:
 	return r;
 }
 
+static long create_irqchip(void *object, unsigned long arg)
+{
+	return add_irqchip(object, NULL);
+}
+
+/* The local APICs, and perhaps more. */
 static struct irqchip *vm_irqchip(struct vm *vm)
 {
 	return smp_load_acquire(&vm->irqchip);
+}
+
+/* The one with PIC and I/O APIC. */
+static struct irqchip *vm_full_irqchip(struct vm *vm)
+{
+	struct irqchip *irqchip = vm_irqchip(vm);
+
+	return irqchip && !irqchip->config.split ? irqchip : NULL;
 }
 
 static long create_pit(void *object, const struct kvm_pit_config *config)
@@ -138,12 +152,14 @@ static long create_pit(void *object, const struct kvm_pit_config *config)
 	mutex_lock(&vm->lock);
 	if (vm->has_pit)
 		r = -EEXIST;
-	else if (!vm->irqchip)
+	else if (!vm_full_irqchip(vm))
 		r = -ENOENT;
 	else
 		r = pit_create(vm->irqchip, config->flags);
-	if (!r)
+	if (!r) {
+		pit_set_reinject(vm->irqchip, true);
 		vm->has_pit = true;
+	}
 	mutex_unlock(&vm->lock);
 	return r;
 }
@@ -179,6 +195,19 @@ static long set_pit2(void *object, void *data)
 	return pit_set_state(vm->irqchip, data);
 }
 
+static long reinject_control(void *object, unsigned long arg)
+{
+	struct kvm_reinject_control control;
+	struct vm *vm = object;
+
+	if (copy_from_user(&control, (void __user *)arg, sizeof(control)))
+		return -EFAULT;
+	if (!READ_ONCE(vm->has_pit))
+		return -ENXIO;
+	pit_set_reinject(vm->irqchip, control.pit_reinject);
+	return 0;
+}
+
 static long irq_line(void *object, void *data)
 {
 	struct vm *vm = object;
@@ -193,14 +222,14 @@ static long irq_line(void *object, void *data)
 
 static long get_irqchip(void *object, void *data)
 {
-	struct irqchip *irqchip = vm_irqchip(object);
+	struct irqchip *irqchip = vm_full_irqchip(object);
 
 	return irqchip ? irqchip_get_chip(irqchip, data) : -ENXIO;
 }
 
 static long set_irqchip(void *object, void *data)
 {
-	struct irqchip *irqchip = vm_irqchip(object);
+	struct irqchip *irqchip = vm_full_irqchip(object);
 
 	return irqchip ? irqchip_set_chip(irqchip, data) : -ENXIO;
 }
@@ -236,12 +265,46 @@ static long set_gsi_routing(void *object, unsigned long arg)
 	return r;
 }
 
+/* -- eventfds and coalesced I/O -- */
+
+static long irqfd(void *object, void *data)
+{
+	struct vm *vm = object;
+
+	return irqfd_request(&vm->irqfds, vm_irqchip(vm), data);
+}
+
+static long ioeventfd(void *object, void *data)
+{
+	const struct kvm_ioeventfd *args = data;
+	struct vm *vm = object;
+
+	return ioeventfd_request(&vm->ioeventfds,
+				 args->flags & KVM_IOEVENTFD_FLAG_PIO ? &vm->pio : &vm->mmio, args);
+}
+
+static long register_coalesced(void *object, void *data)
+{
+	const struct kvm_coalesced_mmio_zone *zone = data;
+	struct vm *vm = object;
+
+	return coalesced_register(&vm->coalesced, zone->pio ? &vm->pio : &vm->mmio, zone);
+}
+
+static long unregister_coalesced(void *object, void *data)
+{
+	const struct kvm_coalesced_mmio_zone *zone = data;
+	struct vm *vm = object;
+
+	return coalesced_unregister(&vm->coalesced, zone->pio ? &vm->pio : &vm->mmio, zone);
+}
+
 /* The irqchip's ports and pages, on the buses that the run loop asks. */
 
 static int irqchip_port_read(struct iobus_handler *handler, u64 addr, int len, void *data)
 {
 	struct vm *vm = container_of(handler, struct vm, irqchip_pio);
-	struct irqchip *irqchip = vm_irqchip(vm);
+	struct irqchip *irqchip = vm_full_irqchip(vm);
 	u32 value = 0;
 
 	if (!irqchip || !irqchip_pio_read(irqchip, addr, len, &value))
@@ -253,7 +316,7 @@ static int irqchip_port_read(struct iobus_handler *handler, u64 addr, int len, v
 static int irqchip_port_write(struct iobus_handler *handler, u64 addr, int len, const void *data)
 {
 	struct vm *vm = container_of(handler, struct vm, irqchip_pio);
-	struct irqchip *irqchip = vm_irqchip(vm);
+	struct irqchip *irqchip = vm_full_irqchip(vm);
 	u32 value = 0;
 
 	memcpy(&value, data, len);
@@ -263,7 +326,7 @@ static int irqchip_port_write(struct iobus_handler *handler, u64 addr, int len, 
 static int irqchip_page_read(struct iobus_handler *handler, u64 addr, int len, void *data)
 {
 	struct vm *vm = container_of(handler, struct vm, irqchip_mmio);
-	struct irqchip *irqchip = vm_irqchip(vm);
+	struct irqchip *irqchip = vm_full_irqchip(vm);
 
 	return irqchip && irqchip_mmio_read(irqchip, addr, len, data) ? 0 : -EOPNOTSUPP;
 }
@@ -271,7 +334,7 @@ static int irqchip_page_read(struct iobus_handler *handler, u64 addr, int len, v
 static int irqchip_page_write(struct iobus_handler *handler, u64 addr, int len, const void *data)
 {
 	struct vm *vm = container_of(handler, struct vm, irqchip_mmio);
-	struct irqchip *irqchip = vm_irqchip(vm);
+	struct irqchip *irqchip = vm_full_irqchip(vm);
 
 	return irqchip && irqchip_mmio_write(irqchip, addr, len, data) ? 0 : -EOPNOTSUPP;
 }
@@ -344,10 +407,58 @@ static long check_extension(void *object, unsigned long arg)
 	return dev_check_extension(arg);
 }
 
+/* -- KVM_ENABLE_CAP: a row for each capability of a VM that has to be asked for -- */
+
+static long enable_split_irqchip(struct vm *vm, const u64 *args)
+{
+	const struct irqchip_config config = { .split = true, .user_pins = args[0] };
+
+	return args[0] > IRQ_ROUTING_MAX ? -EINVAL : add_irqchip(vm, &config);
+}
+
+static long enable_x2apic_api(struct vm *vm, const u64 *args)
+{
+	if (args[0] & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	vm->x2apic_api |= args[0];
+	if (vm->irqchip)
+		irqchip_set_x2apic_api(vm->irqchip, vm->x2apic_api);
+	mutex_unlock(&vm->lock);
+	return 0;
+}
+
+static const struct {
+	u32 cap;
+	long (*enable)(struct vm *vm, const u64 *args);
+} vm_capabilities[] = {
+	{ KVM_CAP_SPLIT_IRQCHIP, enable_split_irqchip },
+	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
+};
+
+static long enable_cap(void *object, void *data)
+{
+	const struct kvm_enable_cap *cap = data;
+	unsigned int i;
+
+	if (cap->flags)
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(vm_capabilities); i++)
+		if (vm_capabilities[i].cap == cap->cap)
+			return vm_capabilities[i].enable(object, cap->args);
+	return -EINVAL;
+}
+
 static const struct ioctl_row vm_ioctls[] = {
 	{ .cmd = KVM_IRQ_LINE, .fixed = irq_line },
 	{ .cmd = KVM_IRQ_LINE_STATUS, .fixed = irq_line },
 	{ .cmd = KVM_SIGNAL_MSI, .fixed = signal_msi },
+	{ .cmd = KVM_IRQFD, .fixed = irqfd },
+	{ .cmd = KVM_IOEVENTFD, .fixed = ioeventfd },
+	{ .cmd = KVM_REGISTER_COALESCED_MMIO, .fixed = register_coalesced },
+	{ .cmd = KVM_UNREGISTER_COALESCED_MMIO, .fixed = unregister_coalesced },
+	{ .cmd = KVM_ENABLE_CAP, .fixed = enable_cap },
+	{ .cmd = KVM_REINJECT_CONTROL, .raw = reinject_control },
 	{ .cmd = KVM_SET_USER_MEMORY_REGION, .fixed = set_memory_region },
 	{ .cmd = KVM_GET_DIRTY_LOG, .fixed = get_dirty_log },
 	{ .cmd = KVM_CREATE_VCPU, .raw = create_vcpu },
@@ -378,7 +489,11 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static int vm_release(struct inode *inode, struct file *file)
 {
-	vm_put(file->private_data);
+	struct vm *vm = file->private_data;
+
+	/* Nobody is left who could take an irqfd away. */
+	irqfd_release(&vm->irqfds);
+	vm_put(vm);
 	return 0;
 }
 
@@ -402,6 +517,9 @@ static struct vm *vm_create(void)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
+	irqfd_init(&vm->irqfds);
+	ioeventfd_init(&vm->ioeventfds);
+	coalesced_init(&vm->coalesced);
 	raw_spin_lock_init(&vm->tsc_lock);
 	timer_init_pit(vm);
 	timer_init_tsc(vm);
@@ -453,6 +571,8 @@ static void vm_destroy(struct vm *vm)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_free(vm->vcpus[i]);
 	kfree(vm->irqchip);
+	ioeventfd_destroy(&vm->ioeventfds);
+	coalesced_destroy(&vm->coalesced);
 	iobus_destroy(&vm->mmio);
 	iobus_destroy(&vm->pio);
 	mmu_destroy(&vm->mmu);

@@ -7,7 +7,9 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 
+#include "coalesced.h"
 #include "iobus.h"
+#include "irq/eventfd.h"
 #include "irq/irqchip.h"
 #include "mmu/mmu.h"
 #include "vcpu.h"
@@ -18,8 +20,12 @@ struct vm {
 	struct mmu mmu;		  /* EPT/NPT and memory slots; has locks of its own */
 	struct iobus pio, mmio;	  /* what the kernel answers itself, but for the LAPICs */
 	struct iobus_handler irqchip_pio, irqchip_mmio; /* the irqchip's places on them */
+	struct irqfds irqfds;	  /* with their own locks, as are the next two */
+	struct ioeventfds ioeventfds;
+	struct coalesced coalesced;
 	struct irqchip *irqchip;  /* set once under lock, before the first vCPU; freed with the VM */
 	bool has_pit;		  /* same */
+	u32 x2apic_api;		  /* KVM_X2APIC_API_*; under lock */
 	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus; never shrinks */
 	unsigned int nr_vcpus;	  /* written with release under lock */
 	u32 boot_vcpu;		  /* id of the BSP; under lock, before the first vCPU */

@@ -31,16 +31,24 @@ struct apic_msg apic_msg_from_msi(u32 address_lo, u32 data)
 	return msg;
 }
 
-static bool is_broadcast(const struct apic_msg *msg)
+bool apic_msi_is_level(u32 data)
 {
-	return msg->dest == (msg->wide ? X2APIC_BROADCAST : APIC_BROADCAST);
+	return data & MSI_DATA_LEVEL;
+}
+
+/* To an x2APIC 0xff is an ID; but messages from outside may mean all with it (KVM_CAP_X2APIC_API's quirk). */
+static bool is_broadcast(const struct lapic *lapic, const struct apic_msg *msg)
+{
+	if (msg->dest == X2APIC_BROADCAST)
+		return true;
+	return msg->dest == APIC_BROADCAST && !(msg->wide && lapic_x2apic_mode(lapic));
 }
 
 bool lapic_matches(const struct lapic *lapic, const struct apic_msg *msg)
 {
 	u32 ldr, dest = msg->dest;
 
-	if (is_broadcast(msg))
+	if (is_broadcast(lapic, msg))
 		return true;
 	if (!msg->logical) {
 		u32 id = lapic_read_reg(lapic, LAPIC_ID);
@@ -66,7 +74,7 @@ static struct lapic *find_physical(struct irqchip *irqchip, const struct apic_ms
 {
 	struct lapic *lapic;
 
-	if (msg->logical || msg->shorthand != APIC_TO_DEST || is_broadcast(msg) ||
+	if (msg->logical || msg->shorthand != APIC_TO_DEST ||
 	    msg->dest >= IRQCHIP_MAX_VCPUS || READ_ONCE(irqchip->foreign_ids))
 		return NULL;
 	lapic = READ_ONCE(irqchip->lapic[msg->dest]);

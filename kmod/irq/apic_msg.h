@@ -35,12 +35,13 @@ struct apic_msg {
 	enum apic_shorthand shorthand;
 	bool logical;
 	bool level; /* level triggered */
-	bool wide; /* dest has 32 bits: from an x2APIC's ICR */
+	bool wide; /* dest is as x2APICs understand it: 0xff is one of them, not all */
 	bool lowest_priority; /* one of the destinations (also MSI with redirection hint) */
 };
 
 /* A message as an MSI write encodes it (SDM vol. 3, 11.11). */
 struct apic_msg apic_msg_from_msi(u32 address_lo, u32 data);
+bool apic_msi_is_level(u32 data);
 
 /*
  * Sends it: any context, any locks. sender is NULL for the I/O APIC and MSI. Returns the number of

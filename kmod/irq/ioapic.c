@@ -63,6 +63,7 @@ static int ioapic_deliver(struct irqchip *irqchip, unsigned int pin)
 		.mode = (entry >> REDIR_MODE_SHIFT) & 7,
 		.logical = entry & REDIR_LOGICAL,
 		.level = redir_is_level(entry),
+		.wide = READ_ONCE(irqchip->no_broadcast_quirk),
 	};
 	int sent;
 
@@ -110,6 +111,27 @@ static void ioapic_resample(struct irqchip *irqchip, unsigned int pin)
 		ioapic_deliver(irqchip, pin);
 }
 
+u8 ioapic_vector(const struct irqchip *irqchip, unsigned int pin)
+{
+	return irqchip->ioapic.redir[pin] & REDIR_VECTOR;
+}
+
+u32 ioapic_ended_pins(const struct irqchip *irqchip, u8 vector, bool level)
+{
+	const struct ioapic *ioapic = &irqchip->ioapic;
+	unsigned int pin;
+	u32 pins = 0;
+
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		if (ioapic_vector(irqchip, pin) != vector)
+			continue;
+		if (level ? ioapic->redir[pin] & REDIR_REMOTE_IRR :
+			    !redir_is_level(ioapic->redir[pin]))
+			pins |= BIT(pin);
+	}
+	return pins;
+}
+
 void ioapic_eoi(struct irqchip *irqchip, u8 vector)
 {
 	struct ioapic *ioapic = &irqchip->ioapic;
@@ -146,6 +168,7 @@ static void ioapic_write_redir(struct irqchip *irqchip, unsigned int pin, bool h
 	u64 *entry = &irqchip->ioapic.redir[pin];
 	u64 half = high ? 0xffffffff00000000ull : 0xffffffffull;
 	u64 writable = REDIR_WRITABLE & half;
+	bool was_masked = *entry & REDIR_MASKED;
 
 	*entry = (*entry & ~writable) | (((u64)val << (high ? 32 : 0)) & writable);
 	/*
@@ -154,6 +177,13 @@ static void ioapic_write_redir(struct irqchip *irqchip, unsigned int pin, bool h
 	 */
 	if (!(*entry & REDIR_LEVEL))
 		*entry &= ~REDIR_REMOTE_IRR;
+	if (irqchip->watch.ioapic & BIT(pin)) {
+		irq_ack_vectors_changed(irqchip);
+		/* Ticks that came while it was masked are lost, and so are their EOIs. */
+		if (was_masked && !(*entry & REDIR_MASKED) &&
+		    irqchip->watch.ioapic_gsi[pin] == PIT_GSI)
+			pit_reset_reinject(irqchip);
+	}
 	ioapic_resample(irqchip, pin);
 }
 
@@ -227,6 +257,7 @@ int ioapic_set_state(struct irqchip *irqchip, const struct kvm_ioapic_state *sta
 			entry &= ~REDIR_REMOTE_IRR;
 		ioapic->redir[pin] = entry;
 	}
+	irq_ack_vectors_changed(irqchip);
 	for (pin = 0; pin < IOAPIC_PINS; pin++)
 		if (ioapic->irr & BIT(pin))
 			ioapic_deliver(irqchip, pin);

@@ -26,6 +26,9 @@ void ioapic_init(struct irqchip *irqchip);
 int ioapic_set_irq(struct irqchip *irqchip, unsigned int pin, int source_id, bool level);
 u32 ioapic_mmio_read(struct irqchip *irqchip, u32 offset);
 void ioapic_mmio_write(struct irqchip *irqchip, u32 offset, u8 size, u32 val);
+u8 ioapic_vector(const struct irqchip *irqchip, unsigned int pin);
+/* The pins whose interrupt ends with this vector's EOI. */
+u32 ioapic_ended_pins(const struct irqchip *irqchip, u8 vector, bool level);
 /* EOI broadcast of a level-triggered vector from a local APIC. */
 void ioapic_eoi(struct irqchip *irqchip, u8 vector);
 void ioapic_get_state(struct irqchip *irqchip, struct kvm_ioapic_state *state);

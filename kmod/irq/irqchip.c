@@ -15,13 +15,18 @@
 #include "irq/irqchip.h"
 #include "irq/lapic.h"
 
-int irqchip_init(struct irqchip *irqchip, const struct irqchip_ops *ops, void *ctx)
+int irqchip_init(struct irqchip *irqchip, const struct irqchip_ops *ops, void *ctx,
+		 const struct irqchip_config *config)
 {
-	struct irq_routing *routing = irq_routing_create_default();
+	struct irq_routing *routing;
 
+	memset(irqchip, 0, sizeof(*irqchip));
+	if (config)
+		irqchip->config = *config;
+	routing = irqchip->config.split ? irq_routing_create(irqchip, NULL, 0) :
+					  irq_routing_create_default(irqchip);
 	if (IS_ERR(routing))
 		return PTR_ERR(routing);
-	memset(irqchip, 0, sizeof(*irqchip));
 	raw_spin_lock_init(&irqchip->lock);
 	irqchip->ops = ops;
 	irqchip->ctx = ctx;
@@ -30,6 +35,14 @@ int irqchip_init(struct irqchip *irqchip, const struct irqchip_ops *ops, void *c
 	ioapic_init(irqchip);
 	irqchip->pit.expires_ns = U64_MAX;
 	return 0;
+}
+
+void irqchip_set_x2apic_api(struct irqchip *irqchip, u32 flags)
+{
+	if (flags & KVM_X2APIC_API_USE_32BIT_IDS)
+		WRITE_ONCE(irqchip->wide_ids, true);
+	if (flags & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+		WRITE_ONCE(irqchip->no_broadcast_quirk, true);
 }
 
 void irqchip_destroy(struct irqchip *irqchip)
@@ -42,12 +55,16 @@ void irqchip_destroy(struct irqchip *irqchip)
 int irqchip_set_routing(struct irqchip *irqchip, const struct kvm_irq_routing_entry *entries,
 			u32 nr)
 {
-	struct irq_routing *old, *routing = irq_routing_create(entries, nr);
+	struct irq_routing *old, *routing = irq_routing_create(irqchip, entries, nr);
+	unsigned long flags;
 
 	if (IS_ERR(routing))
 		return PTR_ERR(routing);
 	old = rcu_dereference_protected(irqchip->routing, true);
 	rcu_assign_pointer(irqchip->routing, routing);
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
+	irq_ack_pins_changed(irqchip);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	kvfree_rcu(old, rcu);
 	return 0;
 }
@@ -68,18 +85,27 @@ static int irqchip_set_pin(struct irqchip *irqchip, const struct irq_route *rout
 	return sent;
 }
 
+/* With KVM_X2APIC_API_USE_32BIT_IDS the upper half of the address has bits 31:8 of the destination. */
+static int irqchip_send_msi(struct irqchip *irqchip, u32 address_lo, u32 address_hi, u32 data)
+{
+	struct apic_msg msg = apic_msg_from_msi(address_lo, data);
+
+	if (READ_ONCE(irqchip->wide_ids))
+		msg.dest |= address_hi & ~0xffu;
+	msg.wide = READ_ONCE(irqchip->no_broadcast_quirk);
+	return apic_msg_send(irqchip, &msg, NULL);
+}
+
 static int irqchip_set_route(struct irqchip *irqchip, const struct irq_route *route, int source_id,
 			     bool level)
 {
-	struct apic_msg msg;
-
 	if (route->kind != IRQ_ROUTE_MSI)
 		return irqchip_set_pin(irqchip, route, source_id, level);
 	/* A message is sent by the rise and knows no fall. */
 	if (!level)
 		return -1;
-	msg = apic_msg_from_msi(route->msi.address_lo, route->msi.data);
-	return apic_msg_send(irqchip, &msg, NULL);
+	return irqchip_send_msi(irqchip, route->msi.address_lo, route->msi.address_hi,
+				route->msi.data);
 }
 
 int irqchip_set_irq(struct irqchip *irqchip, u32 gsi, int source_id, bool level)
@@ -105,20 +131,50 @@ int irqchip_set_irq(struct irqchip *irqchip, u32 gsi, int source_id, bool level)
 
 int irqchip_signal_msi(struct irqchip *irqchip, const struct kvm_msi *request)
 {
-	struct apic_msg msg;
-
-	if (request->flags)
+	if (request->flags || (READ_ONCE(irqchip->wide_ids) && (request->address_hi & 0xff)))
 		return -EINVAL;
-	msg = apic_msg_from_msi(request->address_lo, request->data);
-	return apic_msg_send(irqchip, &msg, NULL);
+	return irqchip_send_msi(irqchip, request->address_lo, request->address_hi, request->data);
 }
 
-void irqchip_eoi(struct irqchip *irqchip, u8 vector)
+/* Is it a level-triggered vector that a pin of userspace's I/O APIC sends? */
+static bool eoi_is_for_user(struct irqchip *irqchip, u8 vector)
+{
+	const struct irq_routing *routing;
+	bool found = false;
+	unsigned int i;
+
+	rcu_read_lock();
+	routing = rcu_dereference(irqchip->routing);
+	for (i = 0; i < routing->first[min(irqchip->config.user_pins, routing->nr_gsis)]; i++) {
+		const struct irq_route *route = &routing->route[i];
+
+		if (apic_msi_is_level(route->msi.data) && (u8)route->msi.data == vector)
+			found = true;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+void irqchip_eoi(struct irqchip *irqchip, unsigned int vcpu, u8 vector, bool level)
 {
 	unsigned long flags;
+	u32 acked;
 
+	if (irqchip->config.split) {
+		if (level && eoi_is_for_user(irqchip, vector))
+			irqchip->ops->eoi_to_user(irqchip->ctx, vcpu, vector);
+		return;
+	}
 	raw_spin_lock_irqsave(&irqchip->lock, flags);
-	ioapic_eoi(irqchip, vector);
+	acked = ioapic_ended_pins(irqchip, vector, level) & irqchip->watch.ioapic;
+	if (acked) {
+		/* First, so that a line that is lowered now does not interrupt once more. */
+		raw_spin_unlock_irqrestore(&irqchip->lock, flags);
+		irq_ack_pins(irqchip, acked, 0);
+		raw_spin_lock_irqsave(&irqchip->lock, flags);
+	}
+	if (level)
+		ioapic_eoi(irqchip, vector);
 	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 }
 
@@ -207,6 +263,7 @@ bool irqchip_pio_read(struct irqchip *irqchip, u16 port, u8 size, u32 *val)
 	const struct port_range *range;
 	unsigned long flags;
 	unsigned int i;
+	u32 acked;
 
 	if (!port_find(irqchip, port))
 		return false;
@@ -216,7 +273,10 @@ bool irqchip_pio_read(struct irqchip *irqchip, u16 port, u8 size, u32 *val)
 		range = port_find(irqchip, port + i);
 		*val |= (u32)(range ? range->read(irqchip, port + i) : 0xff) << (8 * i);
 	}
+	acked = pic_take_ended(irqchip); /* by a poll, in automatic EOI mode */
 	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
+	if (acked)
+		irq_ack_pins(irqchip, 0, acked);
 	return true;
 }
 
@@ -225,6 +285,7 @@ bool irqchip_pio_write(struct irqchip *irqchip, u16 port, u8 size, u32 val)
 	const struct port_range *range;
 	unsigned long flags;
 	unsigned int i;
+	u32 acked;
 
 	if (!port_find(irqchip, port))
 		return false;
@@ -234,7 +295,10 @@ bool irqchip_pio_write(struct irqchip *irqchip, u16 port, u8 size, u32 val)
 		if (range)
 			range->write(irqchip, port + i, val >> (8 * i));
 	}
+	acked = pic_take_ended(irqchip);
 	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
+	if (acked)
+		irq_ack_pins(irqchip, 0, acked);
 	return true;
 }
 

@@ -11,6 +11,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "irq/ack.h"
 #include "irq/ioapic.h"
 #include "irq/pic.h"
 #include "irq/pit.h"
@@ -45,6 +46,22 @@ struct irqchip_ops {
 	void (*pit_timer_arm)(void *ctx, u64 expires_ns);
 	/* Something became pending: look at the LAPIC (and the PIC) again before the next entry. */
 	void (*kick)(void *ctx, unsigned int vcpu);
+	/*
+	 * The guest ended an interrupt on a GSI that irqchip_watch() asked for. Not one of the above:
+	 * called without locks, in any context, and may call irqchip_set_irq(). May be NULL.
+	 */
+	void (*acked)(void *ctx, u32 gsi);
+	/*
+	 * Split irqchip: this EOI, by the vCPU's owner, is for userspace's I/O APIC. May be NULL
+	 * without one.
+	 */
+	void (*eoi_to_user)(void *ctx, unsigned int vcpu, u8 vector);
+};
+
+/* What may be chosen of an irqchip when it is made. */
+struct irqchip_config {
+	bool split; /* local APICs only: PIC, I/O APIC and PIT are userspace's */
+	u32 user_pins; /* split: GSIs below are the pins of userspace's I/O APIC */
 };
 
 struct irqchip {
@@ -66,15 +83,20 @@ struct irqchip {
 	struct lapic *lapic[IRQCHIP_MAX_VCPUS];
 	unsigned int nr_lapic; /* slots below this may be taken; grows only, release/acquire */
 	bool foreign_ids; /* an xAPIC ID may be shared or moved: look through all; set only */
+	bool wide_ids; /* MSI addresses and saved states have 32-bit APIC IDs; set only */
+	bool no_broadcast_quirk; /* 0xff from outside is an ID to x2APICs, not all of them; set only */
+	struct irq_watch watch; /* ack.h; under lock */
+	struct irqchip_config config; /* constant */
 	const struct irqchip_ops *ops;
 	void *ctx;
 };
 
 /*
  * Once, before the first vCPU. The default routing is KVM's: GSI n is pin n of the PIC pair and the
- * I/O APIC.
+ * I/O APIC, and none at all for a split irqchip. config may be NULL.
  */
-int irqchip_init(struct irqchip *irqchip, const struct irqchip_ops *ops, void *ctx);
+int irqchip_init(struct irqchip *irqchip, const struct irqchip_ops *ops, void *ctx,
+		 const struct irqchip_config *config);
 /*
  * No vCPU runs, no timer of ours is armed and no ioctl is under way any more. LAPICs go by
  * lapic_destroy().
@@ -87,6 +109,12 @@ void irqchip_destroy(struct irqchip *irqchip);
  * sees the number.
  */
 int irqchip_set_irq(struct irqchip *irqchip, u32 gsi, int source_id, bool level);
+
+/* KVM_CAP_X2APIC_API; flags only add up. */
+void irqchip_set_x2apic_api(struct irqchip *irqchip, u32 flags);
+
+/* Call ops->acked() for this GSI from now on, or no more. Calls for one GSI are serialized by the caller. */
+void irqchip_watch(struct irqchip *irqchip, u32 gsi, bool on);
 
 /* KVM_SIGNAL_MSI. Any context. Same return value; -EINVAL for flags that x86 does not have. */
 int irqchip_signal_msi(struct irqchip *irqchip, const struct kvm_msi *msi);
@@ -118,8 +146,8 @@ bool irqchip_mmio_read(struct irqchip *irqchip, u64 gpa, u8 size, void *data);
 bool irqchip_mmio_write(struct irqchip *irqchip, u64 gpa, u8 size, const void *data);
 
 /* -- other parts of irq/ -- */
-/* EOI of a level-triggered vector, from a local APIC. */
-void irqchip_eoi(struct irqchip *irqchip, u8 vector);
+/* EOI of a level-triggered or watched vector, from a local APIC. */
+void irqchip_eoi(struct irqchip *irqchip, unsigned int vcpu, u8 vector, bool level);
 /* The PIC's output rose: kick the vCPUs that take ExtINT. */
 void irqchip_kick_extint(struct irqchip *irqchip);
 

@@ -129,7 +129,9 @@ void lapic_eoi(struct lapic *lapic)
 	if (!bits)
 		lapic->isr_words &= ~BIT(vector / 32);
 	if (test_bit(vector % 32, vector_word(lapic, LAPIC_TMR, vector)))
-		irqchip_eoi(lapic->irqchip, vector);
+		irqchip_eoi(lapic->irqchip, lapic->vcpu, vector, true);
+	else if (test_bit(vector, lapic->irqchip->watch.vectors))
+		irqchip_eoi(lapic->irqchip, lapic->vcpu, vector, false);
 }
 
 /* -- errors (11.5.3) -- */

@@ -15,8 +15,8 @@ void lapic_get_state(struct lapic *lapic, struct kvm_lapic_state *state)
 	memcpy(state->regs, lapic->regs, sizeof(state->regs));
 	memcpy(state->regs + LAPIC_PPR, &ppr, sizeof(ppr));
 	memcpy(state->regs + LAPIC_TIMER_CURRENT, &current_count, sizeof(current_count));
-	/* Without KVM_CAP_X2APIC_API the ID stands where an xAPIC has it. */
-	if (lapic_x2apic_mode(lapic)) {
+	/* Unless userspace asked for 32-bit IDs (KVM_CAP_X2APIC_API) it stands where an xAPIC has it. */
+	if (lapic_x2apic_mode(lapic) && !READ_ONCE(lapic->irqchip->wide_ids)) {
 		u32 id = lapic->id << 24;
 
 		memcpy(state->regs + LAPIC_ID, &id, sizeof(id));
@@ -76,6 +76,9 @@ int lapic_set_state(struct lapic *lapic, const struct kvm_lapic_state *state)
 	unsigned int i;
 
 	if (!lapic_timer_mode_legal(state_writable(state, LAPIC_LVT_TIMER)))
+		return -EINVAL;
+	if (lapic_x2apic_mode(lapic) && READ_ONCE(lapic->irqchip->wide_ids) &&
+	    state_reg(state, LAPIC_ID) != lapic->id)
 		return -EINVAL;
 
 	set_state_identity(lapic, state);

@@ -147,13 +147,30 @@ int pic_set_irq(struct irqchip *irqchip, unsigned int pin, int source_id, bool l
 	return fresh;
 }
 
-static void pic_chip_ack(struct pic_chip *chip, unsigned int pin)
+/* For those who wait for the end of an interrupt. */
+static void pic_ended(struct pic *pic, const struct pic_chip *chip, u8 pins)
+{
+	pic->ended |= is_master(pic, chip) ? pins : pins << 8;
+}
+
+u32 pic_take_ended(struct irqchip *irqchip)
+{
+	u32 pins = irqchip->pic.ended & irqchip->watch.pic;
+
+	irqchip->pic.ended = 0;
+	return pins;
+}
+
+static void pic_chip_ack(struct pic *pic, struct pic_chip *chip, unsigned int pin)
 {
 	if (!(chip->elcr & BIT(pin)))
 		chip->irr &= ~BIT(pin);
-	if (!chip->auto_eoi)
+	if (!chip->auto_eoi) {
 		chip->isr |= BIT(pin);
-	else if (chip->rotate_on_auto_eoi)
+		return;
+	}
+	pic_ended(pic, chip, BIT(pin));
+	if (chip->rotate_on_auto_eoi)
 		chip->lowest = pin;
 }
 
@@ -172,7 +189,7 @@ static u8 pic_chip_inta(struct pic *pic, struct pic_chip *chip)
 	 */
 	if (pin < 0)
 		return chip->vector_base + SPURIOUS_PIN;
-	pic_chip_ack(chip, pin);
+	pic_chip_ack(pic, chip, pin);
 	if (is_master(pic, chip) && pin == PIC_CASCADE)
 		return pic_chip_inta(pic, &pic->chip[1]);
 	return chip->vector_base + pin;
@@ -181,17 +198,23 @@ static u8 pic_chip_inta(struct pic *pic, struct pic_chip *chip)
 u8 pic_ack(struct irqchip *irqchip)
 {
 	unsigned long flags;
+	u32 ended;
 	u8 vector;
 
 	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	vector = pic_chip_inta(&irqchip->pic, &irqchip->pic.chip[0]);
 	pic_update(irqchip);
+	ended = pic_take_ended(irqchip);
 	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
+	if (ended)
+		irq_ack_pins(irqchip, 0, ended);
 	return vector;
 }
 
-static void pic_icw1(struct pic_chip *chip, u8 val)
+static void pic_icw1(struct pic *pic, struct pic_chip *chip, u8 val)
 {
+	/* What was under way ends here, without an EOI. */
+	pic_ended(pic, chip, chip->isr | (chip->irr & ~chip->elcr));
 	chip->irr &= chip->elcr; /* the edge sense circuit is reset */
 	chip->isr = 0;
 	chip->imr = 0;
@@ -209,11 +232,12 @@ static void pic_icw1(struct pic_chip *chip, u8 val)
 	chip->init = PIC_INIT_ICW2;
 }
 
-static void pic_eoi(struct pic_chip *chip, unsigned int pin, bool rotate)
+static void pic_eoi(struct pic *pic, struct pic_chip *chip, unsigned int pin, bool rotate)
 {
 	if (pin > 7)
 		return;
 	chip->isr &= ~BIT(pin);
+	pic_ended(pic, chip, BIT(pin));
 	if (rotate)
 		chip->lowest = pin;
 }
@@ -229,7 +253,7 @@ static unsigned int pic_nonspecific(const struct pic_chip *chip)
 }
 
 /* OCW2: R, SL, EOI are bits 7-5. */
-static void pic_ocw2(struct pic_chip *chip, u8 val)
+static void pic_ocw2(struct pic *pic, struct pic_chip *chip, u8 val)
 {
 	unsigned int pin = val & 7;
 
@@ -238,22 +262,22 @@ static void pic_ocw2(struct pic_chip *chip, u8 val)
 		chip->rotate_on_auto_eoi = false;
 		break;
 	case 1: /* non-specific EOI */
-		pic_eoi(chip, pic_nonspecific(chip), false);
+		pic_eoi(pic, chip, pic_nonspecific(chip), false);
 		break;
 	case 3: /* specific EOI */
-		pic_eoi(chip, pin, false);
+		pic_eoi(pic, chip, pin, false);
 		break;
 	case 4: /* rotate in automatic EOI mode (set) */
 		chip->rotate_on_auto_eoi = true;
 		break;
 	case 5: /* rotate on non-specific EOI */
-		pic_eoi(chip, pic_nonspecific(chip), true);
+		pic_eoi(pic, chip, pic_nonspecific(chip), true);
 		break;
 	case 6: /* set priority */
 		chip->lowest = pin;
 		break;
 	case 7: /* rotate on specific EOI */
-		pic_eoi(chip, pin, true);
+		pic_eoi(pic, chip, pin, true);
 		break;
 	}
 }
@@ -268,14 +292,14 @@ static void pic_ocw3(struct pic_chip *chip, u8 val)
 		chip->special_mask = val & OCW3_SMM;
 }
 
-static void pic_command(struct pic_chip *chip, u8 val)
+static void pic_command(struct pic *pic, struct pic_chip *chip, u8 val)
 {
 	if (val & ICW1_SELECT)
-		pic_icw1(chip, val);
+		pic_icw1(pic, chip, val);
 	else if (val & OCW3_SELECT)
 		pic_ocw3(chip, val);
 	else
-		pic_ocw2(chip, val);
+		pic_ocw2(pic, chip, val);
 }
 
 /* A0 = 1: the rest of the initialization sequence, then OCW1. */
@@ -319,7 +343,7 @@ static u8 pic_poll_read(struct pic *pic, struct pic_chip *chip)
 	chip->poll = false;
 	if (pin < 0)
 		return 0;
-	pic_chip_ack(chip, pin);
+	pic_chip_ack(pic, chip, pin);
 	return POLL_INTERRUPT | pin;
 }
 
@@ -356,7 +380,7 @@ void pic_port_write(struct irqchip *irqchip, u16 port, u8 val)
 	else if (port & 1)
 		pic_data(chip, val);
 	else
-		pic_command(chip, val);
+		pic_command(&irqchip->pic, chip, val);
 	pic_update(irqchip);
 }
 

@@ -41,6 +41,7 @@ struct pic_chip {
 struct pic {
 	struct pic_chip chip[2]; /* master, slave */
 	u8 sources[PIC_PINS]; /* per input: a bit for each source that holds it high */
+	u16 ended; /* pins whose interrupt the guest has ended, for pic_take_ended() */
 	bool output; /* the master's INT line; written under the lock, read without it */
 };
 
@@ -50,6 +51,9 @@ u8 pic_port_read(struct irqchip *irqchip, u16 port);
 void pic_port_write(struct irqchip *irqchip, u16 port, u8 val);
 void pic_get_state(struct irqchip *irqchip, unsigned int chip, struct kvm_pic_state *state);
 int pic_set_state(struct irqchip *irqchip, unsigned int chip, const struct kvm_pic_state *state);
+
+/* The watched pins whose interrupt ended since the last call. */
+u32 pic_take_ended(struct irqchip *irqchip);
 
 /* The two calls for the run loop: they take the lock themselves. pic_pending() is one load. */
 bool pic_pending(const struct irqchip *irqchip);

@@ -16,7 +16,6 @@
 #include "irq/irqchip.h"
 #include "irq/pit.h"
 
-#define PIT_GSI 0
 #define PORT_CONTROL 0x43
 #define PORT_B 0x61
 
@@ -146,6 +145,66 @@ static u64 pit_next_rise(const struct pit *pit, u64 now)
 	return U64_MAX;
 }
 
+void pit_reset_reinject(struct irqchip *irqchip)
+{
+	irqchip->pit.pending = 0;
+	irqchip->pit.acked = true;
+}
+
+/* A tick is due: is it now? */
+static bool pit_tick(struct pit *pit)
+{
+	bool now = pit->acked;
+
+	if (!pit->reinject)
+		return true;
+	pit->pending++;
+	pit->acked = false;
+	return now;
+}
+
+/* An edge. One that nobody takes will not be ended by anybody either. */
+static void pit_inject(struct irqchip *irqchip)
+{
+	unsigned long flags;
+
+	if (irqchip_set_irq(irqchip, PIT_GSI, IRQ_SOURCE_PIT, true) < 0) {
+		raw_spin_lock_irqsave(&irqchip->lock, flags);
+		pit_reset_reinject(irqchip);
+		raw_spin_unlock_irqrestore(&irqchip->lock, flags);
+	}
+	irqchip_set_irq(irqchip, PIT_GSI, IRQ_SOURCE_PIT, false);
+}
+
+void pit_acked(struct irqchip *irqchip)
+{
+	struct pit *pit = &irqchip->pit;
+	unsigned long flags;
+	bool again = false;
+
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
+	if (pit->reinject) {
+		if (pit->pending)
+			pit->pending--;
+		again = pit->pending;
+		pit->acked = !again;
+	}
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
+	if (again)
+		pit_inject(irqchip);
+}
+
+void pit_set_reinject(struct irqchip *irqchip, bool reinject)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&irqchip->lock, flags);
+	irqchip->pit.reinject = reinject;
+	pit_reset_reinject(irqchip);
+	irq_ack_pins_changed(irqchip);
+	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
+}
+
 static void pit_arm(struct irqchip *irqchip, u64 now)
 {
 	struct pit *pit = &irqchip->pit;
@@ -158,23 +217,22 @@ void pit_timer_expired(struct irqchip *irqchip)
 {
 	struct pit *pit = &irqchip->pit;
 	unsigned long flags;
-	bool rise;
+	bool rise, inject = false;
 	u64 now;
 
 	raw_spin_lock_irqsave(&irqchip->lock, flags);
 	now = irqchip_now(irqchip);
 	/* Not the one that is armed now: the guest re-armed while this was on its way. */
 	rise = pit->expires_ns <= now;
-	if (rise)
+	if (rise) {
 		pit_arm(irqchip, now);
-	else if (pit->expires_ns != U64_MAX)
+		inject = pit_tick(pit);
+	} else if (pit->expires_ns != U64_MAX) {
 		irqchip->ops->pit_timer_arm(irqchip->ctx, pit->expires_ns);
+	}
 	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
-
-	if (!rise)
-		return;
-	irqchip_set_irq(irqchip, PIT_GSI, IRQ_SOURCE_PIT, true);
-	irqchip_set_irq(irqchip, PIT_GSI, IRQ_SOURCE_PIT, false);
+	if (inject)
+		pit_inject(irqchip);
 }
 
 static void pit_load(struct irqchip *irqchip, unsigned int index, u16 val)
@@ -192,8 +250,10 @@ static void pit_load(struct irqchip *irqchip, unsigned int index, u16 val)
 		ch->load_ns = now;
 		ch->stop_ns = now;
 	}
-	if (index == 0)
+	if (index == 0) {
+		pit_reset_reinject(irqchip);
 		pit_arm(irqchip, now);
+	}
 }
 
 static void pit_write_count(struct irqchip *irqchip, unsigned int index, u8 val)
@@ -504,6 +564,7 @@ int pit_set_state(struct irqchip *irqchip, const struct kvm_pit_state2 *state)
 	/* Channel 0 begins a new period, and its gate has no wire: as KVM does on restore. */
 	pit->channel[0].gate = true;
 	pit->channel[0].load_ns = now;
+	pit_reset_reinject(irqchip);
 	pit_arm(irqchip, now);
 	raw_spin_unlock_irqrestore(&irqchip->lock, flags);
 	return 0;

@@ -13,6 +13,7 @@ struct irqchip;
 
 #define PIT_HZ 1193182u
 #define PIT_CHANNELS 3
+#define PIT_GSI 0
 
 /*
  * Periodic rates above this are not worth an interrupt storm on the host: the count reads right,
@@ -54,6 +55,13 @@ struct pit {
 	bool speaker_on;
 	u32 flags; /* KVM_PIT_FLAGS_* */
 	struct pit_channel channel[PIT_CHANNELS];
+	/*
+	 * KVM_REINJECT_CONTROL: a tick that comes while the guest has not ended the last one's interrupt
+	 * waits, so that a guest that counts ticks loses none.
+	 */
+	bool reinject;
+	bool acked; /* no interrupt of ours is under way */
+	u32 pending; /* ticks not ended: the one under way, and those that wait */
 	u64 expires_ns; /* next rise of OUT0, U64_MAX when there is none */
 };
 
@@ -65,6 +73,10 @@ int pit_create(struct irqchip *irqchip, u32 flags);
 /* KVM_GET_PIT2, KVM_SET_PIT2; -ENXIO without a PIT. */
 int pit_get_state(struct irqchip *irqchip, struct kvm_pit_state2 *state);
 int pit_set_state(struct irqchip *irqchip, const struct kvm_pit_state2 *state);
+/* KVM_REINJECT_CONTROL; there is a PIT. */
+void pit_set_reinject(struct irqchip *irqchip, bool reinject);
+/* The guest ended an interrupt on GSI 0. No locks. */
+void pit_acked(struct irqchip *irqchip);
 /*
  * From the timer that ops->pit_timer_arm() armed, hard-IRQ context. Re-arms through the same call,
  * so the timer's own function must not restart it (return HRTIMER_NORESTART).
@@ -72,6 +84,7 @@ int pit_set_state(struct irqchip *irqchip, const struct kvm_pit_state2 *state);
 void pit_timer_expired(struct irqchip *irqchip);
 
 /* Of irqchip.c, lock held. */
+void pit_reset_reinject(struct irqchip *irqchip);
 bool pit_claims(const struct irqchip *irqchip, u16 port);
 u8 pit_port_read(struct irqchip *irqchip, u16 port);
 void pit_port_write(struct irqchip *irqchip, u16 port, u8 val);

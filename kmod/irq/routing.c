@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "irq/ioapic.h"
+#include "irq/irqchip.h"
 #include "irq/pic.h"
 #include "irq/routing.h"
 
@@ -36,21 +37,31 @@ static int routing_irqchip_entry(const struct kvm_irq_routing_irqchip *from,
 	return 0;
 }
 
-static int routing_entry(const struct kvm_irq_routing_entry *entry, struct irq_route *route)
+static int routing_msi_entry(const struct irqchip *irqchip,
+			     const struct kvm_irq_routing_msi *from, struct irq_route *route)
 {
+	if (READ_ONCE(irqchip->wide_ids) && (from->address_hi & 0xff))
+		return -EINVAL;
+	route->kind = IRQ_ROUTE_MSI;
+	route->msi.address_lo = from->address_lo;
+	route->msi.address_hi = from->address_hi;
+	route->msi.data = from->data;
+	return 0;
+}
+
+static int routing_entry(const struct irqchip *irqchip, const struct kvm_irq_routing_entry *entry,
+			 struct irq_route *route)
+{
+	/* Device IDs (KVM_CAP_MSI_DEVID) mean nothing on x86. */
+	if (entry->flags)
+		return -EINVAL;
 	switch (entry->type) {
 	case KVM_IRQ_ROUTING_IRQCHIP:
-		if (entry->flags)
+		if (irqchip->config.split)
 			return -EINVAL;
 		return routing_irqchip_entry(&entry->u.irqchip, route);
 	case KVM_IRQ_ROUTING_MSI:
-		/* A device ID means nothing on x86; KVM takes and ignores it too. */
-		if (entry->flags & ~KVM_MSI_VALID_DEVID)
-			return -EINVAL;
-		route->kind = IRQ_ROUTE_MSI;
-		route->msi.address_lo = entry->u.msi.address_lo;
-		route->msi.data = entry->u.msi.data;
-		return 0;
+		return routing_msi_entry(irqchip, &entry->u.msi, route);
 	}
 	return -EINVAL;
 }
@@ -87,8 +98,8 @@ static struct irq_routing *routing_alloc(u32 nr_gsis, u32 nr)
  * Counting sort by GSI: counts, then their running sum, which is the end of each GSI's routes;
  * filling from behind leaves the beginning.
  */
-static int routing_fill(struct irq_routing *routing, const struct kvm_irq_routing_entry *entries,
-			u32 nr)
+static int routing_fill(const struct irqchip *irqchip, struct irq_routing *routing,
+			const struct kvm_irq_routing_entry *entries, u32 nr)
 {
 	u32 i;
 	int err;
@@ -98,7 +109,8 @@ static int routing_fill(struct irq_routing *routing, const struct kvm_irq_routin
 	for (i = 1; i <= routing->nr_gsis; i++)
 		routing->first[i] += routing->first[i - 1];
 	for (i = nr; i--;) {
-		err = routing_entry(&entries[i], &routing->route[--routing->first[entries[i].gsi]]);
+		err = routing_entry(irqchip, &entries[i],
+				    &routing->route[--routing->first[entries[i].gsi]]);
 		if (err)
 			return err;
 	}
@@ -121,7 +133,8 @@ static int routing_check(const struct irq_routing *routing)
 	return 0;
 }
 
-struct irq_routing *irq_routing_create(const struct kvm_irq_routing_entry *entries, u32 nr)
+struct irq_routing *irq_routing_create(const struct irqchip *irqchip,
+				       const struct kvm_irq_routing_entry *entries, u32 nr)
 {
 	struct irq_routing *routing;
 	u32 i, nr_gsis = 0;
@@ -138,7 +151,7 @@ struct irq_routing *irq_routing_create(const struct kvm_irq_routing_entry *entri
 	routing = routing_alloc(nr_gsis, nr);
 	if (!routing)
 		return ERR_PTR(-ENOMEM);
-	err = routing_fill(routing, entries, nr);
+	err = routing_fill(irqchip, routing, entries, nr);
 	if (!err)
 		err = routing_check(routing);
 	if (err) {
@@ -157,7 +170,7 @@ static struct kvm_irq_routing_entry pin_entry(u32 gsi, u32 chip, u32 pin)
 	};
 }
 
-struct irq_routing *irq_routing_create_default(void)
+struct irq_routing *irq_routing_create_default(const struct irqchip *irqchip)
 {
 	struct kvm_irq_routing_entry *entries;
 	struct irq_routing *routing;
@@ -173,7 +186,7 @@ struct irq_routing *irq_routing_create_default(void)
 				gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
 				gsi % 8);
 	}
-	routing = irq_routing_create(entries, nr);
+	routing = irq_routing_create(irqchip, entries, nr);
 	kfree(entries);
 	return routing;
 }

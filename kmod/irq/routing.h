@@ -17,7 +17,7 @@ struct irq_route {
 	union {
 		unsigned int pin;
 		struct {
-			u32 address_lo, data;
+			u32 address_lo, address_hi, data;
 		} msi;
 	};
 };
@@ -30,7 +30,11 @@ struct irq_routing {
 	u16 first[];
 };
 
-struct irq_routing *irq_routing_create(const struct kvm_irq_routing_entry *entries, u32 nr);
-struct irq_routing *irq_routing_create_default(void);
+struct irqchip;
+
+/* What entries may say depends on the irqchip's config and APIC IDs. */
+struct irq_routing *irq_routing_create(const struct irqchip *irqchip,
+				       const struct kvm_irq_routing_entry *entries, u32 nr);
+struct irq_routing *irq_routing_create_default(const struct irqchip *irqchip);
 
 #endif

@@ -93,7 +93,7 @@ static inline struct fake *fake_create(unsigned int nr)
 	f->pit_expires = U64_MAX;
 	for (i = 0; i < IRQCHIP_MAX_VCPUS; i++)
 		f->lapic_expires[i] = U64_MAX;
-	ck_assert_int_eq(irqchip_init(&f->chip, &ops, f), 0);
+	ck_assert_int_eq(irqchip_init(&f->chip, &ops, f, NULL), 0);
 	for (i = 0; i < nr; i++)
 		fake_add_vcpu(f, i, i);
 	return f;

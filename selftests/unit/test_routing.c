@@ -234,13 +234,15 @@ START_TEST(irq_routing_refused)
 }
 END_TEST
 
-/* KVM takes a device ID, which means nothing on x86. */
+/* A device ID means nothing on x86, and KVM_CAP_MSI_DEVID is not reported. */
 START_TEST(irq_routing_message_with_device_id)
 {
 	struct kvm_irq_routing_entry entry = message(5, 0xfee01000, 0x95);
 
 	entry.flags = KVM_MSI_VALID_DEVID;
 	entry.u.msi.devid = 0x1234;
+	ck_assert_int_eq(irqchip_set_routing(&f->chip, &entry, 1), -EINVAL);
+	entry.flags = 0;
 	ck_assert_int_eq(irqchip_set_routing(&f->chip, &entry, 1), 0);
 	ck_assert_int_eq(gsi(f, 5, 1), 1);
 	ck_assert_int_eq(from_ioapic(), 0x95);

@@ -3,6 +3,9 @@
 #ifndef SHIM_LINUX_BITS_H
 #define SHIM_LINUX_BITS_H
 
+#ifndef BITS_PER_LONG
+#define BITS_PER_LONG 64
+#endif
 #ifndef BIT
 #define BIT(n) (1ul << (n))
 #endif
