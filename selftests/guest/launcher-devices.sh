@@ -1,6 +1,6 @@
 # The devices and the ends of a machine, seen from a guest of two kilobytes (tiny.S) and by exit status.
 
-plan 11
+plan 12
 
 tiny() { run_vmm --kernel tiny --memory 32M --append "$@"; }
 ended() { status_is "$1" && message_is "$2"; }
@@ -22,6 +22,12 @@ tiny z
 ok "state at the entry point, RSDP, PM timer" said_good
 tiny n
 ok "addresses that nobody claims" said_good
+tiny u
+gave_up() {
+  status_is 1 && [ "$(grep -c '^vmm: ' err)" = 1 ] && [ "$(grep -c '^rip ' err)" = 1 ] &&
+    grep -qx 'vmm: vCPU 0: the hypervisor gave up on an instruction or event (internal error [0-9]*)' err
+}
+ok "an instruction that cannot be emulated: status 1, a sentence and the registers" gave_up
 tiny a --cpus 2
 ok "a second CPU starts at INIT and SIPI" said_good
 tiny n --memory 5G

@@ -81,6 +81,7 @@ actions:
 	ACTION 'r', reset
 	ACTION 's', spin
 	ACTION 't', triple_fault
+	ACTION 'u', unknown_instruction
 	ACTION 'z', state
 	.byte 0
 
@@ -187,6 +188,12 @@ good:
 bad:
 	lea bad_text(%rip), %rsi
 	call print
+	jmp power_off
+
+/* A store to device memory that no hypervisor emulates. */
+unknown_instruction:
+	mov $0xd0000000, %ebx
+	fnstenv (%rbx)
 	jmp power_off
 
 /* The state that the boot protocol promises, and a PM timer that runs. */
