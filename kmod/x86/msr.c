@@ -176,6 +176,76 @@ static int read_tsc_aux(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 	return read_backend(vcpu, index, value, host);
 }
 
+/*
+ * Control of speculation: each bit belongs to a guest that has it in its CPUID (SDM vol 4, table 2-2;
+ * APM vol 2, 3.2.9), and to a host whose CPU has it: the entry loads it into the MSR, where a fault
+ * would be ours.
+ */
+static const struct {
+	u64 bit;
+	u16 host_feature;
+	u8 cpuid_bit;
+	enum cpuid_reg reg;
+	u32 leaf;
+} spec_ctrl_bits[] = {
+	{ SPEC_CTRL_IBRS, X86_FEATURE_SPEC_CTRL, 26, CPUID_REG_EDX, 7 },
+	{ SPEC_CTRL_STIBP, X86_FEATURE_INTEL_STIBP, 27, CPUID_REG_EDX, 7 },
+	{ SPEC_CTRL_SSBD, X86_FEATURE_SPEC_CTRL_SSBD, 31, CPUID_REG_EDX, 7 },
+	{ SPEC_CTRL_IBRS, X86_FEATURE_AMD_IBRS, 14, CPUID_REG_EBX, 0x80000008 },
+	{ SPEC_CTRL_STIBP, X86_FEATURE_AMD_STIBP, 15, CPUID_REG_EBX, 0x80000008 },
+	{ SPEC_CTRL_SSBD, X86_FEATURE_AMD_SSBD, 24, CPUID_REG_EBX, 0x80000008 },
+};
+
+static u64 spec_ctrl_allowed(struct vcpu *vcpu)
+{
+	u64 allowed = 0;
+	unsigned int i;
+
+	for (i = 0; vmm_caps.spec_ctrl && i < ARRAY_SIZE(spec_ctrl_bits); i++)
+		if (boot_cpu_has(spec_ctrl_bits[i].host_feature) &&
+		    cpuid_has(&vcpu->cpuid, spec_ctrl_bits[i].leaf, 0, spec_ctrl_bits[i].reg,
+			      spec_ctrl_bits[i].cpuid_bit))
+			allowed |= spec_ctrl_bits[i].bit;
+	return allowed;
+}
+
+static int read_spec_ctrl(struct vcpu *vcpu, u32 index, u64 *value, bool host)
+{
+	if (spec_ctrl_allowed(vcpu))
+		return read_backend(vcpu, index, value, host);
+	*value = 0;
+	return host ? 0 : -EINVAL;
+}
+
+static int write_spec_ctrl(struct vcpu *vcpu, u32 index, u64 value, bool host)
+{
+	u64 allowed = spec_ctrl_allowed(vcpu);
+
+	if (value & ~allowed)
+		return -EINVAL;
+	if (allowed)
+		return write_backend(vcpu, index, value, host);
+	return host ? 0 : -EINVAL;
+}
+
+static int write_pred_cmd(struct vcpu *vcpu, u32 index, u64 value, bool host)
+{
+	if (host || !boot_cpu_has(X86_FEATURE_IBPB) || value & ~(u64)PRED_CMD_IBPB ||
+	    !(cpuid_has(&vcpu->cpuid, 7, 0, CPUID_REG_EDX, 26) ||
+	      cpuid_has(&vcpu->cpuid, 0x80000008, 0, CPUID_REG_EBX, 12)))
+		return -EINVAL;
+	/* Whether or not the host itself sees a need for barriers. */
+	if (value)
+		wrmsrl(MSR_IA32_PRED_CMD, value);
+	return 0;
+}
+
+/* Write-only. */
+static int read_refused(struct vcpu *vcpu, u32 index, u64 *value, bool host)
+{
+	return -EINVAL;
+}
+
 /* Neither branch tracing nor last-branch records are given: only 0 can be written. */
 static int write_debugctl(struct vcpu *vcpu, u32 index, u64 value, bool host)
 {
@@ -229,6 +299,9 @@ static const struct msr_row rows[] = {
 	BACKEND(MSR_IA32_CR_PAT, write_pat),
 	{ .index = MSR_TSC_AUX, .count = 1, .saved = true, .read = read_tsc_aux,
 	  .write = write_tsc_aux },
+	{ .index = MSR_IA32_SPEC_CTRL, .count = 1, .saved = true, .read = read_spec_ctrl,
+	  .write = write_spec_ctrl },
+	{ .index = MSR_IA32_PRED_CMD, .count = 1, .read = read_refused, .write = write_pred_cmd },
 	{ .index = MSR_IA32_TSC, .count = 1, .saved = true, .read = read_tsc, .write = write_tsc },
 	{ .index = MSR_IA32_TSC_ADJUST, .count = 1, .saved = true, .read = read_tsc_adjust,
 	  .write = write_tsc_adjust },
