@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "host/file.h"
 #include "version.h"
 
 static const struct cmd cmds[] = {
@@ -34,6 +35,8 @@ static int vmm(int argc, char **argv, struct error *err)
 {
 	const struct cmd *cmd;
 
+	if (file_fill_standard(err))
+		return -1;
 	if (argc < 2)
 		return error_set(err, EXIT_USAGE, "no command given: try \"vmm --help\"");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

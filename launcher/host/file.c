@@ -23,6 +23,16 @@ static int open_path(const char *path, uint64_t flags)
 	return syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 }
 
+int file_fill_standard(struct error *err)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* The lowest free descriptor is this one. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return error_set_errno(err, EXIT_FAILED, "/dev/null");
+	}
+	return 0;
+}
+
 int file_open(struct file *file, const char *origin, const char *path, struct error *err)
 {
 	struct stat st;

@@ -22,6 +22,12 @@ void file_close(struct file *file);
 /* Exactly len bytes at offset, or a sentence. */
 int file_read(const struct file *file, uint64_t offset, void *data, size_t len, struct error *err);
 
+/*
+ * Fills the places of standard input, output and error where the caller closed them, or the next
+ * file would get one and receive the guest's output.
+ */
+int file_fill_standard(struct error *err);
+
 /* A character device, for reading and writing. Returns the descriptor. */
 int file_open_device(const char *origin, const char *path, struct error *err);
 

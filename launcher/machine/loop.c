@@ -111,27 +111,25 @@ static int run_loop(struct machine *machine, struct error *err)
 	return 0;
 }
 
+static void stop_vcpus(struct machine *machine, unsigned int started)
+{
+	for (unsigned int i = 0; i < started; i++)
+		vcpu_kick(&machine->vcpus[i]);
+	for (unsigned int i = 0; i < started; i++)
+		vcpu_join(&machine->vcpus[i]);
+}
+
 /* Starts the vCPUs, or none. */
 static int start_vcpus(struct machine *machine, struct error *err)
 {
-	unsigned int started = 0;
-
-	while (started < machine->vcpu_count) {
-		if (vcpu_start(&machine->vcpus[started], err)) {
+	for (unsigned int i = 0; i < machine->vcpu_count; i++) {
+		if (vcpu_start(&machine->vcpus[i], err)) {
 			end_set(&machine->end, END_FAILED);
-			while (started)
-				vcpu_stop(&machine->vcpus[--started]);
+			stop_vcpus(machine, i);
 			return -1;
 		}
-		started++;
 	}
 	return 0;
-}
-
-static void stop_vcpus(struct machine *machine)
-{
-	for (unsigned int i = 0; i < machine->vcpu_count; i++)
-		vcpu_stop(&machine->vcpus[i]);
 }
 
 static const struct vcpu *failed_vcpu(const struct machine *machine)
@@ -151,7 +149,7 @@ static enum end_reason run_vcpus(struct machine *machine, struct error *err)
 		return END_NONE;
 	if (run_loop(machine, err))
 		end_set(&machine->end, END_FAILED);
-	stop_vcpus(machine);
+	stop_vcpus(machine, machine->vcpu_count);
 	console_drain(&machine->console, DRAIN_MS);
 	reason = end_reason(&machine->end);
 	if (reason == END_FAILED && failed_vcpu(machine))

@@ -273,10 +273,14 @@ int vcpu_start(struct vcpu *vcpu, struct error *err)
 }
 
 /* immediate_exit catches the vCPU that is about to enter, the signal the one that has entered. */
-void vcpu_stop(struct vcpu *vcpu)
+void vcpu_kick(struct vcpu *vcpu)
 {
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
 	pthread_kill(vcpu->thread, VCPU_KICK_SIGNAL);
+}
+
+void vcpu_join(struct vcpu *vcpu)
+{
 	pthread_join(vcpu->thread, NULL);
 }
 

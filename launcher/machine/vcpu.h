@@ -52,8 +52,10 @@ int vcpu_set_cpuid(struct vcpu *vcpu, const struct cpuid_table *table, struct er
 int vcpu_set_boot_state(struct vcpu *vcpu, uint64_t entry, struct error *err);
 
 int vcpu_start(struct vcpu *vcpu, struct error *err);
-/* Makes it leave, and waits for it. The machine's end was set before. */
-void vcpu_stop(struct vcpu *vcpu);
+
+/* Makes it leave the guest, and waits until it has. The machine's end was set before. */
+void vcpu_kick(struct vcpu *vcpu);
+void vcpu_join(struct vcpu *vcpu);
 
 void vcpu_print_registers(const struct vcpu *vcpu, FILE *out);
 

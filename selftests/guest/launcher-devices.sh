@@ -1,6 +1,6 @@
 # The devices and the ends of a machine, seen from a guest of two kilobytes (tiny.S) and by exit status.
 
-plan 12
+plan 13
 
 tiny() { run_vmm --kernel tiny --memory 32M --append "$@"; }
 ended() { status_is "$1" && message_is "$2"; }
@@ -30,6 +30,9 @@ gave_up() {
 ok "an instruction that cannot be emulated: status 1, a sentence and the registers" gave_up
 tiny a --cpus 2
 ok "a second CPU starts at INIT and SIPI" said_good
+status=0
+./vmm run --device "$device" --kernel tiny --memory 32M --append z <&- >&- 2>&- || status=$?
+ok "closed standard descriptors are nobody's" status_is 0
 tiny n --memory 5G
 ok "the hole below 4 GiB is no memory when there is more" said_good
 

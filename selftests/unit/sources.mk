@@ -25,3 +25,4 @@ rtc.src := launcher/device/rtc.c
 i8042.src := launcher/device/i8042.c
 acpi_pm.src := launcher/device/acpi_pm.c
 topology.src := launcher/machine/cpuid.c
+file.src := launcher/host/file.c launcher/error.c
