@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every difference between the kernels that vmm.ko builds on. scripts/probe-kernel tries each out against the headers
- * and writes compat-probes.h; kernel version numbers say little, since stable trees take API changes over.
+ * Every difference between the kernels that vmm.ko builds on. scripts/probe-kernel tries each out
+ * against the headers and writes compat-probes.h; kernel version numbers say little, since stable
+ * trees take API changes over.
  */
 #ifndef VMM_COMPAT_H
 #define VMM_COMPAT_H
@@ -17,30 +18,31 @@
 extern unsigned int mxcsr_feature_mask;
 
 #ifdef VMM_HAVE_REGISTER_SYSCORE
-#define COMPAT_SYSCORE(name, on_suspend, on_resume)                                                \
-	int name##_suspend(void *data)                                                             \
-	{                                                                                          \
-		return on_suspend();                                                               \
-	}                                                                                          \
-	static void name##_resume(void *data)                                                      \
-	{                                                                                          \
-		on_resume();                                                                       \
-	}                                                                                          \
-	static const struct syscore_ops name##_ops = {                                             \
-		.suspend = name##_suspend,                                                         \
-		.resume = name##_resume,                                                           \
-	};                                                                                         \
+#define COMPAT_SYSCORE(name, on_suspend, on_resume)    \
+	int name##_suspend(void *data)                 \
+	{                                              \
+		return on_suspend();                   \
+	}                                              \
+	static void name##_resume(void *data)          \
+	{                                              \
+		on_resume();                           \
+	}                                              \
+	static const struct syscore_ops name##_ops = { \
+		.suspend = name##_suspend,             \
+		.resume = name##_resume,               \
+	};                                             \
 	static struct syscore name = { .ops = &name##_ops }
 #define compat_register_syscore register_syscore
 #define compat_unregister_syscore unregister_syscore
 #else
-#define COMPAT_SYSCORE(name, on_suspend, on_resume)                                                \
+#define COMPAT_SYSCORE(name, on_suspend, on_resume) \
 	struct syscore_ops name = { .suspend = on_suspend, .resume = on_resume }
 #define compat_register_syscore register_syscore_ops
 #define compat_unregister_syscore unregister_syscore_ops
 #endif
 
-/* get_user_pages(): stop for any signal; repair what NUMA balancing has hidden (older kernels always do). */
+/* get_user_pages(): stop for any signal; repair what NUMA balancing has hidden (older kernels
+ * always do). */
 #ifdef VMM_HAVE_FOLL_INTERRUPTIBLE
 #define COMPAT_FOLL_INTERRUPTIBLE FOLL_INTERRUPTIBLE
 #else
@@ -52,7 +54,8 @@ extern unsigned int mxcsr_feature_mask;
 #define COMPAT_FOLL_HONOR_NUMA_FAULT 0
 #endif
 
-/* struct kvm_run's own name for what userspace may change at any time; newer headers rename it for the kernel. */
+/* struct kvm_run's own name for what userspace may change at any time; newer headers rename it for
+ * the kernel. */
 #ifdef VMM_HAVE_IMMEDIATE_EXIT_UNSAFE
 #define compat_immediate_exit immediate_exit__unsafe
 #else
@@ -66,7 +69,8 @@ extern unsigned int mxcsr_feature_mask;
 #define compat_eventfd_signal(ctx) ((void)eventfd_signal(ctx, 1))
 #endif
 
-/* Speculative return stack overflow on CPUs that can be told to train predictors less while guests may run. */
+/* Speculative return stack overflow on CPUs that can be told to train predictors less while guests
+ * may run. */
 static inline void compat_srso_reduce(bool on)
 {
 #ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE

@@ -57,7 +57,8 @@ static const struct {
 	{ KVM_CAP_COALESCED_PIO, 1 },
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 	{ KVM_CAP_SPLIT_IRQCHIP, 1 },
-	{ KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
+	{ KVM_CAP_X2APIC_API,
+	  KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
 	{ KVM_CAP_REINJECT_CONTROL, 1 },
 	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
 	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
@@ -99,8 +100,8 @@ static void host_cpuid(u32 leaf, u32 subleaf, u32 regs[4])
 static void cpuid_caps(struct cpuid_host_caps *caps)
 {
 	caps->xcr0 = fpu_allowed_xcr0();
-	caps->features = CPUID_CAP_NX | CPUID_CAP_GBPAGES | CPUID_CAP_TSC_ADJUST |
-			 CPUID_CAP_MTRR | CPUID_CAP_MCE;
+	caps->features = CPUID_CAP_NX | CPUID_CAP_GBPAGES | CPUID_CAP_TSC_ADJUST | CPUID_CAP_MTRR |
+			 CPUID_CAP_MCE;
 	caps->maxphyaddr = vmm_caps.guest_phys_bits;
 	if (vmm_caps.rdtscp)
 		caps->features |= CPUID_CAP_RDTSCP;
@@ -187,7 +188,8 @@ static struct miscdevice device = {
 
 /* -- load and unload -- */
 
-/* The first backend that the silicon has; an answer of -EBUSY or "disabled by firmware" beats "not there". */
+/* The first backend that the silicon has; an answer of -EBUSY or "disabled by firmware" beats "not
+ * there". */
 static int __init choose_backend(void)
 {
 	static const struct vmm_backend *const backends[] = { &vmx_backend, &svm_backend };

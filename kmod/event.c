@@ -87,7 +87,8 @@ void event_raise_pf(struct vcpu *vcpu, u64 cr2, u32 error)
 
 void event_raise_db(struct vcpu *vcpu, u64 dr6_bits)
 {
-	/* B0-B3 are of this trap only; BD, BS and BT add up; RTM is active low (SDM vol 3, 18.2.3). */
+	/* B0-B3 are of this trap only; BD, BS and BT add up; RTM is active low (SDM vol 3, 18.2.3).
+	 */
 	vcpu->dr6 &= ~DR6_TRAPS;
 	vcpu->dr6 |= DR6_FIXED | dr6_bits;
 	vcpu->dr7 &= ~DR7_GD;
@@ -168,14 +169,16 @@ static void inject_nmi(struct vcpu *vcpu)
 
 static void inject_exception(struct vcpu *vcpu)
 {
-	/* Faults set RF in the flags that they push (SDM vol 3, 18.3.1.1); #DB as fault does so by itself. */
+	/* Faults set RF in the flags that they push (SDM vol 3, 18.3.1.1); #DB as fault does so by
+	 * itself. */
 	if (vcpu->exception.vector != X86_TRAP_DB)
 		vcpu_set_reg(vcpu, VMM_REG_RFLAGS, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 	backend->inject(vcpu, &vcpu->exception);
 	vcpu->exception.valid = false;
 }
 
-/* By priority: what was under way, exceptions, NMI, interrupts (SDM vol 3, table 6-2). One per entry. */
+/* By priority: what was under way, exceptions, NMI, interrupts (SDM vol 3, table 6-2). One per
+ * entry. */
 void event_deliver(struct vcpu *vcpu)
 {
 	bool injected = true, extint;

@@ -32,8 +32,7 @@ int exit_internal_error(struct vcpu *vcpu, u32 suberror, const u8 *bytes, unsign
 	if (bytes && len) {
 		/* flags, the size and 15 bytes: four 64-bit words of struct kvm_run's array. */
 		run->emulation_failure.ndata = 4;
-		run->emulation_failure.flags =
-			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
 		run->emulation_failure.insn_size = len;
 		memcpy(run->emulation_failure.insn_bytes, bytes, len);
 	}
@@ -48,7 +47,8 @@ int exit_insn_done(struct vcpu *vcpu)
 	return 1;
 }
 
-/* RIP wraps where the code segment does: a question only for an instruction that ends beyond 4 GiB. */
+/* RIP wraps where the code segment does: a question only for an instruction that ends beyond 4 GiB.
+ */
 static u64 next_rip(struct vcpu *vcpu, unsigned int len)
 {
 	u64 rip = vcpu_rip(vcpu), next = rip + len;
@@ -58,7 +58,8 @@ static u64 next_rip(struct vcpu *vcpu, unsigned int len)
 	return state_64bit(vcpu) ? next : (u32)next;
 }
 
-/* 0 with insn filled; 1: an exception was raised; -EINVAL: the run page says why, leave KVM_RUN with 0. */
+/* 0 with insn filled; 1: an exception was raised; -EINVAL: the run page says why, leave KVM_RUN
+ * with 0. */
 static int decode(struct vcpu *vcpu, struct x86_insn *insn)
 {
 	u8 bytes[INSN_MAX_LEN];
@@ -129,7 +130,8 @@ static int on_shutdown(struct vcpu *vcpu)
 	return 0;
 }
 
-/* #AC and #DB are intercepted because delivering them may never end (CVE-2015-5307, CVE-2015-8104); hand them on. */
+/* #AC and #DB are intercepted because delivering them may never end (CVE-2015-5307, CVE-2015-8104);
+ * hand them on. */
 static int on_exception(struct vcpu *vcpu)
 {
 	const u8 vector = vcpu->exit.exception.vector;
@@ -434,12 +436,6 @@ static int on_pause(struct vcpu *vcpu)
 	return exit_skip_insn(vcpu);
 }
 
-static int on_invlpg(struct vcpu *vcpu)
-{
-	vcpu_request(vcpu, VCPU_REQ_TLB_FLUSH);
-	return exit_skip_insn(vcpu);
-}
-
 static int on_task_switch(struct vcpu *vcpu)
 {
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
@@ -468,7 +464,6 @@ static int (*const handlers[VMM_EXIT_NR])(struct vcpu *vcpu) = {
 	[VMM_EXIT_HYPERCALL] = on_hypercall,
 	[VMM_EXIT_PAUSE] = on_pause,
 	[VMM_EXIT_SKIP] = exit_skip_insn,
-	[VMM_EXIT_INVLPG] = on_invlpg,
 	[VMM_EXIT_TASK_SWITCH] = on_task_switch,
 };
 

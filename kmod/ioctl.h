@@ -7,14 +7,15 @@
 #include <linux/types.h>
 
 /*
- * One call. Exactly one of the two handlers is set. `object` is the struct vcpu or struct vm of the fd.
- * fixed: data is a kernel copy of _IOC_SIZE bytes, filled from userspace for _IOW, copied back for _IOR when the
- *        handler returns 0 or more. raw: for what has no fixed size or no argument; copies for itself.
+ * One call. Exactly one of the two handlers is set. `object` is the struct vcpu or struct vm of the
+ * fd. fixed: data is a kernel copy of _IOC_SIZE bytes, filled from userspace for _IOW, copied back
+ * for _IOR when the handler returns 0 or more. raw: for what has no fixed size or no argument;
+ * copies for itself.
  */
 struct ioctl_row {
 	unsigned int cmd;
 	bool load; /* vCPU only: needs the vCPU loaded on this CPU */
-	bool in;   /* copies in, whatever the number says: KVM_SET_IRQCHIP is numbered as a read */
+	bool in; /* copies in, whatever the number says: KVM_SET_IRQCHIP is numbered as a read */
 	long (*fixed)(void *object, void *data);
 	long (*raw)(void *object, unsigned long arg);
 };

@@ -110,8 +110,8 @@ static u64 code_address(struct vcpu *vcpu, enum decode_mode *mode)
 }
 
 /*
- * First what lies in RIP's page, which the CPU has just fetched from, and the next page only when the instruction
- * reaches into it: reading ahead could fault where the guest does not.
+ * First what lies in RIP's page, which the CPU has just fetched from, and the next page only when
+ * the instruction reaches into it: reading ahead could fault where the guest does not.
  */
 int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN],
 		 unsigned int *len)

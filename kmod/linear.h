@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Guest memory by linear address, through the guest's own page tables, and the instruction at RIP. */
+/* Guest memory by linear address, through the guest's own page tables, and the instruction at RIP.
+ */
 #ifndef VMM_LINEAR_H
 #define VMM_LINEAR_H
 
@@ -11,8 +12,8 @@
 struct vcpu;
 
 /*
- * access: WALK_*. 0; 1 with *fault to raise; or a negative errno: no memory behind a page table, or -EAGAIN when other
- * vCPUs keep changing it: let the guest try again. Loaded.
+ * access: WALK_*. 0; 1 with *fault to raise; or a negative errno: no memory behind a page table, or
+ * -EAGAIN when other vCPUs keep changing it: let the guest try again. Loaded.
  */
 int linear_translate(struct vcpu *vcpu, u64 gva, unsigned int access, u64 *gpa,
 		     struct walk_fault *fault);
@@ -27,8 +28,9 @@ int linear_write(struct vcpu *vcpu, u64 gva, const void *buf, unsigned int len,
 void linear_raise(struct vcpu *vcpu, const struct walk_fault *fault);
 
 /*
- * Fetches and decodes the instruction at RIP. 0; 1: nothing, or an exception was raised: enter the guest again; -EINVAL: no
- * instruction of ours, *len bytes of it are in bytes; another negative errno: cannot be read.
+ * Fetches and decodes the instruction at RIP. 0; 1: nothing, or an exception was raised: enter the
+ * guest again; -EINVAL: no instruction of ours, *len bytes of it are in bytes; another negative
+ * errno: cannot be read.
  */
 int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN],
 		 unsigned int *len);

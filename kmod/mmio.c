@@ -65,12 +65,12 @@ static void op_write_vec(void *ctx, unsigned int n, const void *buf, unsigned in
 	fpu_write_vec(ctx, n, buf, len, clear);
 }
 
-static int op_translate(void *ctx, u64 gva, unsigned int access, u64 *gpa,
-			struct walk_fault *fault)
+static int op_translate(void *ctx, u64 gva, unsigned int access, u64 *gpa, struct walk_fault *fault)
 {
 	struct vcpu *vcpu = ctx;
 
-	/* The hardware has just walked to this page, for a read or a write: a read says nothing of writing. */
+	/* The hardware has just walked to this page, for a read or a write: a read says nothing of
+	 * writing. */
 	if (vcpu->mmio_gva_valid && !((gva ^ vcpu->mmio_gva) & PAGE_MASK) &&
 	    (vcpu->mmio_write || !(access & WALK_WRITE))) {
 		*gpa = (vcpu->mmio_gpa & PAGE_MASK) | offset_in_page(gva);
@@ -79,7 +79,8 @@ static int op_translate(void *ctx, u64 gva, unsigned int access, u64 *gpa,
 	return linear_translate(vcpu, gva, access, gpa, fault);
 }
 
-/* The LAPIC page lies over everything, then memory, then the kernel's devices, and userspace gets the rest. */
+/* The LAPIC page lies over everything, then memory, then the kernel's devices, and userspace gets
+ * the rest. */
 static int op_mem_read(void *ctx, u64 gpa, void *buf, unsigned int len)
 {
 	struct vcpu *vcpu = ctx;
@@ -181,7 +182,8 @@ int mmio_exit(struct vcpu *vcpu)
 	unsigned int len;
 	int r;
 
-	/* A stack, descriptor table or page table in device memory: hardware would carry on, we say so. */
+	/* A stack, descriptor table or page table in device memory: hardware would carry on, we say
+	 * so. */
 	if (vcpu->requeue.valid)
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL, 0);
 	r = linear_fetch(vcpu, &insn, bytes, &len);

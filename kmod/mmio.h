@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Guest accesses to device memory: decoded and executed here, answered by the kernel's devices or by userspace. */
+/* Guest accesses to device memory: decoded and executed here, answered by the kernel's devices or
+ * by userspace. */
 #ifndef VMM_MMIO_H
 #define VMM_MMIO_H
 

@@ -111,8 +111,8 @@ static int round_in_kernel(struct vcpu *vcpu)
 	int r;
 
 	for (i = 0; i < pio->count; i++, data += pio->size) {
-		r = pio->in ? iobus_read(bus, pio->port, pio->size, data) :
-			      iobus_write(bus, pio->port, pio->size, data);
+		r = pio->in ? iobus_read(bus, pio->port, pio->size, data)
+			    : iobus_write(bus, pio->port, pio->size, data);
 		if (r)
 			return i ? 0 : r;
 	}
@@ -196,7 +196,8 @@ int pio_exit(struct vcpu *vcpu)
 		.string = vcpu->exit.pio.string,
 		.count = 1,
 	};
-	/* Not known from the exit alone on every CPU, so the length is taken where it is at hand. */
+	/* Not known from the exit alone on every CPU, so the length is taken where it is at hand.
+	 */
 	return vcpu->pio.string ? string(vcpu) : simple(vcpu);
 }
 

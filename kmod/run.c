@@ -21,8 +21,9 @@
 #include "x86/fpu.h"
 
 /*
- * Work that only a return to userspace does and that must not wait: task work, and the throttling of a memory cgroup
- * over its limit. TIF_NOTIFY_RESUME alone does not count: rseq sets it at every preemption and can wait.
+ * Work that only a return to userspace does and that must not wait: task work, and the throttling
+ * of a memory cgroup over its limit. TIF_NOTIFY_RESUME alone does not count: rseq sets it at every
+ * preemption and can wait.
  */
 static bool resume_work_pending(void)
 {
@@ -38,7 +39,8 @@ static bool thread_work_pending(void)
 	       (flags & _TIF_NOTIFY_RESUME && resume_work_pending());
 }
 
-/* IRQs off. Host breakpoints hit host addresses only while DR7 holds the host's value: off first, back last. */
+/* IRQs off. Host breakpoints hit host addresses only while DR7 holds the host's value: off first,
+ * back last. */
 static void load_guest_breakpoints(struct vcpu *vcpu)
 {
 	set_debugreg(0, 7);
@@ -79,8 +81,8 @@ static void enter_guest(struct vcpu *vcpu)
 	if (unlikely(breakpoints || hw_breakpoint_active()))
 		restore_host_breakpoints(breakpoints);
 	/*
-	 * The host interrupt that ended the guest's run is taken here, while the time still counts as the
-	 * guest's: a tick that arrives now belongs to it.
+	 * The host interrupt that ended the guest's run is taken here, while the time still counts
+	 * as the guest's: a tick that arrives now belongs to it.
 	 */
 	if (vcpu->exit.kind == VMM_EXIT_RESUME) {
 		local_irq_enable();
@@ -90,7 +92,8 @@ static void enter_guest(struct vcpu *vcpu)
 	vtime_account_guest_exit();
 }
 
-/* 1: entered and exited, vcpu->exit says why. 0: something has to be done first. Preemptible before and after. */
+/* 1: entered and exited, vcpu->exit says why. 0: something has to be done first. Preemptible before
+ * and after. */
 static int try_enter(struct vcpu *vcpu)
 {
 	int entered = 0;
@@ -98,7 +101,8 @@ static int try_enter(struct vcpu *vcpu)
 	preempt_disable();
 	local_irq_disable();
 	WRITE_ONCE(vcpu->mode, VCPU_IN_GUEST);
-	/* Pairs with vcpu_kick() and vm_flush_tlb(): they see IN_GUEST, or what they did is seen below. */
+	/* Pairs with vcpu_kick() and vm_flush_tlb(): they see IN_GUEST, or what they did is seen
+	 * below. */
 	smp_mb();
 	if (unlikely(READ_ONCE(vcpu->requests) || thread_work_pending() || !virt_enabled_here() ||
 		     (vcpu->lapic && lapic_has_events(vcpu->lapic)))) {
@@ -142,8 +146,8 @@ static void take_apic_events(struct vcpu *vcpu)
 		atomic_inc(&vcpu->nmi_queued);
 	if (events & LAPIC_EVENT_INIT) {
 		vcpu_reset(vcpu, true);
-		vcpu->mp_state = vcpu->lapic->bsp ? KVM_MP_STATE_RUNNABLE :
-						    KVM_MP_STATE_INIT_RECEIVED;
+		vcpu->mp_state =
+			vcpu->lapic->bsp ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
 	}
 	if (events & LAPIC_EVENT_SIPI && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
 		state_start_at(vcpu, vector);

@@ -18,14 +18,14 @@
 
 /* -- control registers -- */
 
-#define CR0_DEFINED                                                                                \
-	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE |             \
+#define CR0_DEFINED                                                                    \
+	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | \
 	 X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
 
 /* What of a change makes the CPU drop its translations (SDM vol 3, 4.10.4.1). */
 #define CR0_FLUSHES (X86_CR0_PG | X86_CR0_WP)
-#define CR4_FLUSHES                                                                                \
-	(X86_CR4_PGE | X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP |   \
+#define CR4_FLUSHES                                                                              \
+	(X86_CR4_PGE | X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP | \
 	 X86_CR4_LA57)
 
 static bool cr0_valid(u64 cr0)
@@ -270,10 +270,13 @@ static const struct {
 	u8 reg;
 	u8 offset;
 } kvm_regs_layout[] = {
-#define ROW(name, field) { VMM_REG_##name, offsetof(struct kvm_regs, field) }
-	ROW(RAX, rax), ROW(RBX, rbx), ROW(RCX, rcx), ROW(RDX, rdx), ROW(RSI, rsi),
-	ROW(RDI, rdi), ROW(RSP, rsp), ROW(RBP, rbp), ROW(R8, r8),   ROW(R9, r9),
-	ROW(R10, r10), ROW(R11, r11), ROW(R12, r12), ROW(R13, r13), ROW(R14, r14),
+#define ROW(name, field)                                         \
+	{                                                        \
+		VMM_REG_##name, offsetof(struct kvm_regs, field) \
+	}
+	ROW(RAX, rax), ROW(RBX, rbx), ROW(RCX, rcx),	   ROW(RDX, rdx), ROW(RSI, rsi),
+	ROW(RDI, rdi), ROW(RSP, rsp), ROW(RBP, rbp),	   ROW(R8, r8),	  ROW(R9, r9),
+	ROW(R10, r10), ROW(R11, r11), ROW(R12, r12),	   ROW(R13, r13), ROW(R14, r14),
 	ROW(R15, r15), ROW(RIP, rip), ROW(RFLAGS, rflags),
 #undef ROW
 };
@@ -364,8 +367,8 @@ static int set_apic_base(struct vcpu *vcpu, u64 value)
 
 static void set_user_irq(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-	unsigned int vector = find_first_bit((const unsigned long *)sregs->interrupt_bitmap,
-					     KVM_NR_INTERRUPTS);
+	unsigned int vector =
+		find_first_bit((const unsigned long *)sregs->interrupt_bitmap, KVM_NR_INTERRUPTS);
 
 	if (vector < KVM_NR_INTERRUPTS)
 		vcpu->requeue = (struct vmm_event){
@@ -446,8 +449,8 @@ long state_get_events(void *object, void *data)
 		events->exception.has_error_code = exception->has_error;
 		events->exception.error_code = exception->error;
 	}
-	if (requeue->valid && (requeue->type == VMM_EVENT_INTERRUPT ||
-			       requeue->type == VMM_EVENT_SOFT_INTERRUPT)) {
+	if (requeue->valid &&
+	    (requeue->type == VMM_EVENT_INTERRUPT || requeue->type == VMM_EVENT_SOFT_INTERRUPT)) {
 		events->interrupt.injected = 1;
 		events->interrupt.nr = requeue->vector;
 		events->interrupt.soft = requeue->type == VMM_EVENT_SOFT_INTERRUPT;
@@ -481,10 +484,10 @@ static void set_injected(struct vcpu *vcpu, const struct kvm_vcpu_events *events
 
 	*requeue = (struct vmm_event){ .valid = true };
 	if (events->exception.injected) {
-		requeue->type = events->exception.nr == X86_TRAP_BP ||
-						events->exception.nr == X86_TRAP_OF ?
-					VMM_EVENT_SOFT_EXCEPTION :
-					VMM_EVENT_EXCEPTION;
+		requeue->type =
+			events->exception.nr == X86_TRAP_BP || events->exception.nr == X86_TRAP_OF
+				? VMM_EVENT_SOFT_EXCEPTION
+				: VMM_EVENT_EXCEPTION;
 		requeue->vector = events->exception.nr;
 		requeue->has_error = events->exception.has_error_code;
 		requeue->error = events->exception.error_code;
@@ -492,8 +495,8 @@ static void set_injected(struct vcpu *vcpu, const struct kvm_vcpu_events *events
 		requeue->type = VMM_EVENT_NMI;
 		requeue->vector = X86_TRAP_NMI;
 	} else if (events->interrupt.injected) {
-		requeue->type = events->interrupt.soft ? VMM_EVENT_SOFT_INTERRUPT :
-							 VMM_EVENT_INTERRUPT;
+		requeue->type =
+			events->interrupt.soft ? VMM_EVENT_SOFT_INTERRUPT : VMM_EVENT_INTERRUPT;
 		requeue->vector = events->interrupt.nr;
 	} else {
 		requeue->valid = false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The architectural state of a vCPU: what may be set, by the guest and by userspace, and the calls that get and set it. */
+/* The architectural state of a vCPU: what may be set, by the guest and by userspace, and the calls
+ * that get and set it. */
 #ifndef VMM_STATE_H
 #define VMM_STATE_H
 

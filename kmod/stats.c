@@ -33,7 +33,6 @@ static const char *const exit_names[VMM_EXIT_NR] = {
 	[VMM_EXIT_HYPERCALL] = "hypercall",
 	[VMM_EXIT_PAUSE] = "pause",
 	[VMM_EXIT_SKIP] = "skip",
-	[VMM_EXIT_INVLPG] = "invlpg",
 	[VMM_EXIT_TASK_SWITCH] = "task-switch",
 };
 
@@ -42,7 +41,7 @@ static void count(unsigned int *nr_vms, unsigned int *nr_vcpus)
 	struct vm *vm;
 
 	mutex_lock(&vms_lock);
-	list_for_each_entry(vm, &vms, stats_link) {
+	list_for_each_entry (vm, &vms, stats_link) {
 		++*nr_vms;
 		*nr_vcpus += smp_load_acquire(&vm->nr_vcpus);
 	}
@@ -90,8 +89,8 @@ static int exits_show(struct seq_file *file, void *unused)
 
 	seq_puts(file, "# pid vcpu exit count\n");
 	mutex_lock(&vms_lock);
-	list_for_each_entry(vm, &vms, stats_link)
-		vmm_for_each_vcpu(i, vcpu, vm)
+	list_for_each_entry (vm, &vms, stats_link)
+		vmm_for_each_vcpu (i, vcpu, vm)
 			show_vcpu(file, vcpu);
 	mutex_unlock(&vms_lock);
 	return 0;
@@ -102,18 +101,19 @@ static int memory_show(struct seq_file *file, void *unused)
 {
 	struct vm *vm;
 
-	seq_puts(file, "# pid faults retries mapped-4k mapped-2m mapped-1g tables invalidations flushes\n");
+	seq_puts(
+		file,
+		"# pid faults retries mapped-4k mapped-2m mapped-1g tables invalidations flushes\n");
 	mutex_lock(&vms_lock);
-	list_for_each_entry(vm, &vms, stats_link) {
+	list_for_each_entry (vm, &vms, stats_link) {
 		const struct mmu_stats *stats = &vm->mmu.stats;
 
 		seq_printf(file, "%d %llu %llu %llu %llu %llu %ld %llu %llu\n", vm->owner,
 			   READ_ONCE(stats->faults), READ_ONCE(stats->retries),
 			   READ_ONCE(stats->mapped[PGTABLE_4K]),
 			   READ_ONCE(stats->mapped[PGTABLE_2M]),
-			   READ_ONCE(stats->mapped[PGTABLE_1G]),
-			   atomic_long_read(&stats->tables), READ_ONCE(stats->invalidations),
-			   READ_ONCE(stats->flushes));
+			   READ_ONCE(stats->mapped[PGTABLE_1G]), atomic_long_read(&stats->tables),
+			   READ_ONCE(stats->invalidations), READ_ONCE(stats->flushes));
 	}
 	mutex_unlock(&vms_lock);
 	return 0;

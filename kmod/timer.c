@@ -7,7 +7,8 @@
 #include "timer.h"
 #include "vm.h"
 
-/* ns = tsc * vm->tsc_mult >> TSC_SHIFT. A longer wait than TSC_LONGEST, days, would overflow and does not matter. */
+/* ns = tsc * vm->tsc_mult >> TSC_SHIFT. A longer wait than TSC_LONGEST, days, would overflow and
+ * does not matter. */
 #define TSC_SHIFT 30
 #define TSC_LONGEST (1ull << 50)
 
@@ -64,7 +65,8 @@ static void arm(struct hrtimer *timer, u64 expires_ns)
 	if (expires_ns == U64_MAX)
 		hrtimer_try_to_cancel(timer);
 	else
-		hrtimer_start(timer, ns_to_ktime(min_t(u64, expires_ns, KTIME_MAX)), HRTIMER_MODE_ABS_HARD);
+		hrtimer_start(timer, ns_to_ktime(min_t(u64, expires_ns, KTIME_MAX)),
+			      HRTIMER_MODE_ABS_HARD);
 }
 
 static enum hrtimer_restart lapic_fired(struct hrtimer *timer)

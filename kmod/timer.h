@@ -21,8 +21,9 @@ void timer_cancel_pit(struct vm *vm);
 u64 timer_guest_tsc(const struct vcpu *vcpu);
 
 /*
- * Userspace sets a vCPU's TSC. Values written to several vCPUs within a second that would be equal but for the time
- * between the writes are taken as meant to be equal: they share one offset. Loaded.
+ * Userspace sets a vCPU's TSC. Values written to several vCPUs within a second that would be equal
+ * but for the time between the writes are taken as meant to be equal: they share one offset.
+ * Loaded.
  */
 void timer_set_guest_tsc(struct vcpu *vcpu, u64 value);
 /* The guest writes its own: no guessing. */

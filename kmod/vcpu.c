@@ -25,7 +25,8 @@
 
 /* -- placing on a CPU -- */
 
-/* A CPU on its way out of hotplug runs no guests: stay unloaded until the scheduler moves this thread. */
+/* A CPU on its way out of hotplug runs no guests: stay unloaded until the scheduler moves this
+ * thread. */
 static void vcpu_place(struct vcpu *vcpu, int cpu)
 {
 	if (likely(virt_enabled_here())) {
@@ -86,7 +87,8 @@ void vcpu_kick(struct vcpu *vcpu)
 {
 	int cpu;
 
-	/* Orders the caller's news before our look at mode; pairs with the barrier in vcpu_enter(). */
+	/* Orders the caller's news before our look at mode; pairs with the barrier in vcpu_enter().
+	 */
 	smp_mb();
 	rcuwait_wake_up(&vcpu->wait);
 	if (READ_ONCE(vcpu->mode) != VCPU_IN_GUEST)
@@ -275,7 +277,8 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	row = ioctl_find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
 	if (!row)
 		return -ENOTTY;
-	/* Others may want to send one to a vCPU that runs: it needs nothing of the vCPU's thread. */
+	/* Others may want to send one to a vCPU that runs: it needs nothing of the vCPU's thread.
+	 */
 	if (row->cmd == KVM_NMI)
 		return ioctl_call(row, vcpu, arg);
 	if (mutex_lock_killable(&vcpu->mutex))

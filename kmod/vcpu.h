@@ -21,7 +21,8 @@
 struct vm;
 struct lapic;
 
-/* Numbers as the CPU encodes them in ModRM; then what lives in the VMCS/VMCB and is read only when asked for. */
+/* Numbers as the CPU encodes them in ModRM; then what lives in the VMCS/VMCB and is read only when
+ * asked for. */
 enum vmm_reg {
 	VMM_REG_RAX,
 	VMM_REG_RCX,
@@ -61,8 +62,8 @@ enum vmm_seg {
 };
 
 /* All that the hardware may have changed in an exit: not available until read. */
-#define VMM_REGS_LAZY                                                                              \
-	(BIT(VMM_REG_RSP) | BIT(VMM_REG_RIP) | BIT(VMM_REG_RFLAGS) | BIT(VMM_REG_CR0) |            \
+#define VMM_REGS_LAZY                                                                   \
+	(BIT(VMM_REG_RSP) | BIT(VMM_REG_RIP) | BIT(VMM_REG_RFLAGS) | BIT(VMM_REG_CR0) | \
 	 BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4))
 
 /* vcpu->mode: what a kick has to do. */
@@ -81,57 +82,60 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PIO, VCPU_PENDING_MMIO };
 struct vcpu_pio {
 	u16 port;
 	u8 size;
-	u8 adsize;	/* of a string one: how much of RCX, RSI, RDI counts */
+	u8 adsize; /* of a string one: how much of RCX, RSI, RDI counts */
 	bool in, string, rep;
-	u32 count;	/* elements of this round */
-	u64 address;	/* linear, of the first byte in guest memory; string only */
-	u64 rip;	/* of the instruction, while userspace answers */
+	u32 count; /* elements of this round */
+	u64 address; /* linear, of the first byte in guest memory; string only */
+	u64 rip; /* of the instruction, while userspace answers */
 };
 
 /* What the CPUID entries give the guest, looked up once in KVM_SET_CPUID2. */
 struct vcpu_features {
 	u64 cr4_reserved;
 	u64 efer_reserved;
-	u64 xcr0;	/* bits the guest may set */
+	u64 xcr0; /* bits the guest may set */
 	u8 maxphyaddr;
 	bool gbpages, pcid, rdtscp, x2apic;
 };
 
 struct vcpu {
-	/* -- hot: the run loop. Owned by the thread in the vCPU's ioctl (mutex) unless said otherwise -- */
-	u64 regs[VMM_REG_NR];	/* lazy ones are right only where regs_avail says so: use the accessors */
-	u32 regs_avail;		/* BIT(VMM_REG_*) of the lazy registers whose value here is the guest's */
-	u32 regs_dirty;		/* those that the backend must write before entry: RSP, RIP, RFLAGS, CR3 */
+	/* -- hot: the run loop. Owned by the thread in the vCPU's ioctl (mutex) unless said
+	 * otherwise -- */
+	u64 regs[VMM_REG_NR]; /* lazy ones are right only where regs_avail says so: use the
+				 accessors */
+	u32 regs_avail; /* BIT(VMM_REG_*) of the lazy registers whose value here is the guest's */
+	u32 regs_dirty; /* those that the backend must write before entry: RSP, RIP, RFLAGS, CR3 */
 	struct vmm_exit exit;
 	unsigned long requests; /* atomic bitops, from any context */
-	enum vcpu_mode mode;	/* written by the thread, IRQs off; read by vcpu_kick() and vm_flush_tlb() */
-	int cpu;		/* the physical CPU this vCPU is loaded on, or -1; preemption off */
+	enum vcpu_mode
+		mode; /* written by the thread, IRQs off; read by vcpu_kick() and vm_flush_tlb() */
+	int cpu; /* the physical CPU this vCPU is loaded on, or -1; preemption off */
 	struct vm *vm;
-	struct lapic *lapic;	/* NULL without in-kernel irqchip; set before the vCPU is published */
-	struct kvm_run *run;	/* shared with userspace: copy, then judge */
+	struct lapic *lapic; /* NULL without in-kernel irqchip; set before the vCPU is published */
+	struct kvm_run *run; /* shared with userspace: copy, then judge */
 	unsigned long rcu_noted; /* see guest_state.h; by the thread */
 
 	/* -- events; by the thread but for nmi_queued -- */
-	struct vmm_event requeue;   /* delivery that an exit interrupted: goes first */
+	struct vmm_event requeue; /* delivery that an exit interrupted: goes first */
 	struct vmm_event exception; /* raised, not yet delivered */
-	struct vmm_event user_irq;  /* KVM_INTERRUPT */
-	bool user_pic;		    /* that is where ExtINTs come from: no PIC in the kernel; constant */
-	unsigned int nmi_pending;   /* 0 to 2 */
-	atomic_t nmi_queued;	    /* by anyone */
+	struct vmm_event user_irq; /* KVM_INTERRUPT */
+	bool user_pic; /* that is where ExtINTs come from: no PIC in the kernel; constant */
+	unsigned int nmi_pending; /* 0 to 2 */
+	atomic_t nmi_queued; /* by anyone */
 	bool triple_fault;
 
 	/* -- guest state that common code owns; the backend is told by set_*() -- */
 	u64 efer;
 	u64 cr2;
-	u64 cr8;	/* without in-kernel LAPIC; else the TPR is in the lapic */
-	u64 apic_base;	/* same */
+	u64 cr8; /* without in-kernel LAPIC; else the TPR is in the lapic */
+	u64 apic_base; /* same */
 	u64 xcr0;
 	u64 dr[4];
 	u64 dr6;
 	u64 dr7;
 	u64 tsc_offset;
 	struct msr_state msr;
-	u32 mp_state;	/* KVM_MP_STATE_* */
+	u32 mp_state; /* KVM_MP_STATE_* */
 	bool swap_xcr0; /* CR4.OSXSAVE set and xcr0 differs from the host's */
 	struct fpu_guest fpu;
 
@@ -157,7 +161,7 @@ struct vcpu {
 
 	/* -- identity -- */
 	struct mutex mutex; /* one ioctl at a time */
-	u32 id;		    /* as userspace named it; the APIC ID */
+	u32 id; /* as userspace named it; the APIC ID */
 	unsigned int index; /* in vm->vcpus */
 	u64 exits[VMM_EXIT_NR]; /* statistics, written by the thread */
 };
@@ -203,13 +207,14 @@ static inline u64 vcpu_cr4(struct vcpu *vcpu)
 }
 
 int vcpu_create_fd(struct vm *vm, u32 id); /* KVM_CREATE_VCPU: an fd or -errno */
-void vcpu_free(struct vcpu *vcpu);	   /* at VM destruction; nobody else can reach it */
+void vcpu_free(struct vcpu *vcpu); /* at VM destruction; nobody else can reach it */
 
 /* Around everything that touches the VMCS/VMCB. No nesting. -EIO when the machine goes down. */
 int vcpu_load(struct vcpu *vcpu);
 void vcpu_put(struct vcpu *vcpu);
 
-/* Make the vCPU look at its requests and events soon: wakes it from HLT, forces it out of the guest. Any context. */
+/* Make the vCPU look at its requests and events soon: wakes it from HLT, forces it out of the
+ * guest. Any context. */
 void vcpu_kick(struct vcpu *vcpu);
 
 static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)

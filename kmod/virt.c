@@ -19,7 +19,7 @@ DEFINE_PER_CPU(bool, virt_on);
 static DEFINE_MUTEX(virt_lock);
 static unsigned int virt_users;
 static bool emergency_registered;
-static bool stopped;	/* set once by the reboot notifier */
+static bool stopped; /* set once by the reboot notifier */
 static int hotplug_state;
 
 bool virt_stopped(void)
@@ -77,9 +77,10 @@ static int enable_error(const struct enable_result *result)
 }
 
 /*
- * VMX blocks INIT, so a crash kernel could not start the other CPUs: the panic path must leave VMX on each CPU. There
- * is one slot for this callback in the kernel and registering it twice is a WARN; when KVM is loaded it holds the
- * slot, and its callback looks at CR4.VMXE and EFER.SVME only, so that it serves us too.
+ * VMX blocks INIT, so a crash kernel could not start the other CPUs: the panic path must leave VMX
+ * on each CPU. There is one slot for this callback in the kernel and registering it twice is a
+ * WARN; when KVM is loaded it holds the slot, and its callback looks at CR4.VMXE and EFER.SVME
+ * only, so that it serves us too.
  */
 static void emergency_disable(void)
 {
@@ -143,9 +144,9 @@ void virt_put(void)
 }
 
 /*
- * CPU hotplug. The dynamic states are torn down before the scheduler has emptied the CPU, so a vCPU thread may still
- * be scheduled here afterwards: vcpu_place() then leaves it unloaded and the run loop waits to be moved.
- * No lock: cpus_write_lock() excludes virt_get() and virt_put().
+ * CPU hotplug. The dynamic states are torn down before the scheduler has emptied the CPU, so a vCPU
+ * thread may still be scheduled here afterwards: vcpu_place() then leaves it unloaded and the run
+ * loop waits to be moved. No lock: cpus_write_lock() excludes virt_get() and virt_put().
  */
 static int cpu_online_callback(unsigned int cpu)
 {

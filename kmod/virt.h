@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Virtualisation on and off, per CPU: on while a VM exists, off across hotplug, suspend, reboot and panic. */
+/* Virtualisation on and off, per CPU: on while a VM exists, off across hotplug, suspend, reboot and
+ * panic. */
 #ifndef VMM_VIRT_H
 #define VMM_VIRT_H
 
@@ -8,12 +9,12 @@
 
 DECLARE_PER_CPU(bool, virt_on);
 
-int virt_init(void);	/* at load: hotplug, suspend and reboot callbacks */
+int virt_init(void); /* at load: hotplug, suspend and reboot callbacks */
 void virt_exit(void);
 
 /*
- * One more VM. The first one turns virtualisation on everywhere: -EBUSY, and a line in dmesg, when another hypervisor
- * holds a CPU.
+ * One more VM. The first one turns virtualisation on everywhere: -EBUSY, and a line in dmesg, when
+ * another hypervisor holds a CPU.
  */
 int virt_get(void);
 void virt_put(void);

@@ -38,9 +38,10 @@ void vm_flush_tlb(struct vm *vm)
 	preempt_disable();
 	mask = this_cpu_ptr(&flush_mask);
 	cpumask_clear(mask);
-	vmm_for_each_vcpu(i, vcpu, vm) {
+	vmm_for_each_vcpu (i, vcpu, vm) {
 		vcpu_request(vcpu, VCPU_REQ_TLB_FLUSH);
-		/* Pairs with the one in vcpu_enter(): either it sees the request or we see IN_GUEST. */
+		/* Pairs with the one in vcpu_enter(): either it sees the request or we see
+		 * IN_GUEST. */
 		smp_mb__after_atomic();
 		cpu = READ_ONCE(vcpu->cpu);
 		if (READ_ONCE(vcpu->mode) == VCPU_IN_GUEST && cpu >= 0)
@@ -354,11 +355,11 @@ static const struct {
 	bool mmio;
 	u64 addr, len;
 } irqchip_ranges[] = {
-	{ false, 0x20, 2 },	  /* PIC, first */
-	{ false, 0xa0, 2 },	  /* PIC, second */
-	{ false, 0x4d0, 2 },	  /* edge/level control */
-	{ false, 0x40, 4 },	  /* PIT */
-	{ false, 0x61, 1 },	  /* its gate and output of channel 2 */
+	{ false, 0x20, 2 }, /* PIC, first */
+	{ false, 0xa0, 2 }, /* PIC, second */
+	{ false, 0x4d0, 2 }, /* edge/level control */
+	{ false, 0x40, 4 }, /* PIT */
+	{ false, 0x61, 1 }, /* its gate and output of channel 2 */
 	{ true, 0xfec00000, 0x1000 }, /* I/O APIC */
 };
 
@@ -562,7 +563,8 @@ static void vm_destroy(struct vm *vm)
 	unsigned int i;
 
 	stats_remove_vm(vm);
-	/* No vCPU fd is left, so nothing runs; the timers are the only callers that may still come. */
+	/* No vCPU fd is left, so nothing runs; the timers are the only callers that may still come.
+	 */
 	timer_cancel_pit(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		timer_cancel_lapic(vm->vcpus[i]);

@@ -17,41 +17,44 @@
 #define VMM_MAX_VCPUS 64
 
 struct vm {
-	struct mmu mmu;		  /* EPT/NPT and memory slots; has locks of its own */
-	struct iobus pio, mmio;	  /* what the kernel answers itself, but for the LAPICs */
+	struct mmu mmu; /* EPT/NPT and memory slots; has locks of its own */
+	struct iobus pio, mmio; /* what the kernel answers itself, but for the LAPICs */
 	struct iobus_handler irqchip_pio, irqchip_mmio; /* the irqchip's places on them */
-	struct irqfds irqfds;	  /* with their own locks, as are the next two */
+	struct irqfds irqfds; /* with their own locks, as are the next two */
 	struct ioeventfds ioeventfds;
 	struct coalesced coalesced;
-	struct irqchip *irqchip;  /* set once under lock, before the first vCPU; freed with the VM */
-	bool has_pit;		  /* same */
-	u32 x2apic_api;		  /* KVM_X2APIC_API_*; under lock */
-	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus; never shrinks */
-	unsigned int nr_vcpus;	  /* written with release under lock */
-	u32 boot_vcpu;		  /* id of the BSP; under lock, before the first vCPU */
-	struct mm_struct *mm;	  /* who created it: only that process may use it (else -EIO) */
-	refcount_t users;	  /* the VM fd and each vCPU fd */
-	struct mutex lock;	  /* creation of vCPUs, irqchip, PIT; see docs/locking.md */
+	struct irqchip *irqchip; /* set once under lock, before the first vCPU; freed with the VM */
+	bool has_pit; /* same */
+	u32 x2apic_api; /* KVM_X2APIC_API_*; under lock */
+	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus;
+					      never shrinks */
+	unsigned int nr_vcpus; /* written with release under lock */
+	u32 boot_vcpu; /* id of the BSP; under lock, before the first vCPU */
+	struct mm_struct *mm; /* who created it: only that process may use it (else -EIO) */
+	refcount_t users; /* the VM fd and each vCPU fd */
+	struct mutex lock; /* creation of vCPUs, irqchip, PIT; see docs/locking.md */
 	struct hrtimer pit_timer;
-	pid_t owner;		  /* who created it, for people to read */
+	pid_t owner; /* who created it, for people to read */
 	struct list_head stats_link; /* stats.c */
 
-	u64 tsc_mult;		  /* timer.c: from TSC ticks to ns; constant */
+	u64 tsc_mult; /* timer.c: from TSC ticks to ns; constant */
 	/* vCPUs whose TSCs are written alike stay alike. */
 	raw_spinlock_t tsc_lock;
-	u64 tsc_value, tsc_host, tsc_offset; /* tsc_lock: the last write: what, when (host TSC), and the offset */
+	u64 tsc_value, tsc_host,
+		tsc_offset; /* tsc_lock: the last write: what, when (host TSC), and the offset */
 };
 
-#define vmm_for_each_vcpu(i, vcpu, vm)                                                             \
-	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) && ((vcpu) = (vm)->vcpus[i], true); (i)++)
+#define vmm_for_each_vcpu(i, vcpu, vm)                                                            \
+	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) && ((vcpu) = (vm)->vcpus[i], true); \
+	     (i)++)
 
 int vm_create_fd(unsigned long type); /* KVM_CREATE_VM: an fd or -errno */
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm); /* the last one frees it */
 
 /*
- * On return every vCPU has left the guest since the call, or will flush its TLB before it enters again. Preemption may
- * be off, IRQs must be on; callable under mmu.lock.
+ * On return every vCPU has left the guest since the call, or will flush its TLB before it enters
+ * again. Preemption may be off, IRQs must be on; callable under mmu.lock.
  */
 void vm_flush_tlb(struct vm *vm);
 

@@ -172,12 +172,10 @@ static int svm_setup(struct vmm_caps *caps)
 		return r;
 	}
 	*caps = (struct vmm_caps){
-		.nrips = svm_host.nrips,
 		.invpcid = boot_cpu_has(X86_FEATURE_INVPCID),
 		.rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP),
 		.umip = boot_cpu_has(X86_FEATURE_UMIP),
 		.spec_ctrl = svm_host.spec_ctrl,
-		.pause_loop = svm_host.pause_filter,
 		.guest_phys_bits = guest_phys_bits(),
 		.cr4_allowed = cr4_allowed(),
 	};

@@ -187,16 +187,13 @@ void vmx_find_caps(struct vmm_caps *caps)
 	vmx_caps.revision = vmx_basic_vmcs_revision_id(read_capability(MSR_IA32_VMX_BASIC));
 
 	*caps = (struct vmm_caps){
-		.nrips = true,
 		.invpcid = vmx_caps.secondary & SECONDARY_EXEC_ENABLE_INVPCID,
 		.rdtscp = vmx_caps.secondary & SECONDARY_EXEC_ENABLE_RDTSCP,
 		.umip = read_capability(MSR_IA32_VMX_CR4_FIXED1) & X86_CR4_UMIP,
-		.pause_loop = vmx_caps.secondary & SECONDARY_EXEC_PAUSE_LOOP_EXITING,
-		.nx_huge = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off(),
+		.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL),
 		.guest_phys_bits = min_t(u8, 48, boot_cpu_data.x86_phys_bits),
-		.cr0_fixed1 = read_capability(MSR_IA32_VMX_CR0_FIXED0) &
-			      ~(X86_CR0_PE | X86_CR0_PG),
 		.cr4_allowed = read_capability(MSR_IA32_VMX_CR4_FIXED1) & CR4_KNOWN,
 	};
-	vmx_caps.cr0_fixed1 = caps->cr0_fixed1;
+	vmx_caps.cr0_fixed1 = read_capability(MSR_IA32_VMX_CR0_FIXED0) &
+			      ~(X86_CR0_PE | X86_CR0_PG);
 }

@@ -141,13 +141,13 @@ static const struct pgtable_format *vmx_pgtable_format(void)
 	return &ept_format;
 }
 
-static void choose_ept_format(bool nx_huge)
+static void choose_ept_format(void)
 {
 	ept_format = vmx_caps.ept_ad ? pgtable_format_ept_ad : pgtable_format_ept;
 	ept_format.max_level = !vmx_caps.ept_2m ? PGTABLE_4K :
 			       !vmx_caps.ept_1g ? PGTABLE_2M :
 						  PGTABLE_1G;
-	ept_format.nx_huge = nx_huge;
+	ept_format.nx_huge = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 }
 
 static void vmx_teardown(void)
@@ -168,7 +168,7 @@ static int vmx_setup(struct vmm_caps *caps)
 	int cpu, r;
 
 	vmx_find_caps(caps);
-	choose_ept_format(caps->nx_huge);
+	choose_ept_format();
 	r = vmx_host_setup();
 	if (r)
 		return r;

@@ -4,10 +4,10 @@
 #define VMM_X86_DR_H
 
 #define DR6_TRAPS 0x0000000full /* B0-B3 */
-#define DR6_BD (1ull << 13)	 /* general detect */
-#define DR6_BS (1ull << 14)	 /* single step */
-#define DR6_BT (1ull << 15)	 /* task switch */
-#define DR6_FIXED 0xffff0ff0ull	 /* read as 1; RTM among them, active low */
+#define DR6_BD (1ull << 13) /* general detect */
+#define DR6_BS (1ull << 14) /* single step */
+#define DR6_BT (1ull << 15) /* task switch */
+#define DR6_FIXED 0xffff0ff0ull /* read as 1; RTM among them, active low */
 
 #define DR7_ENABLED 0x000000ffull /* any of L0-L3, G0-G3 */
 #define DR7_GD (1ull << 13)

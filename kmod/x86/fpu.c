@@ -11,7 +11,8 @@
 #include "x86/fpu.h"
 
 /* PKRU has a register of its own to swap and AMX a size of its own: not given. */
-#define ALLOWED_XCR0 (XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512)
+#define ALLOWED_XCR0 \
+	(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512)
 
 static u64 host_xcr0 __ro_after_init;
 
@@ -58,8 +59,7 @@ void fpu_leave_xcr0(struct vcpu *vcpu)
 
 void fpu_update_xcr0(struct vcpu *vcpu)
 {
-	vcpu->swap_xcr0 = host_xcr0 && vcpu->xcr0 != host_xcr0 &&
-			  vcpu_cr4(vcpu) & X86_CR4_OSXSAVE;
+	vcpu->swap_xcr0 = host_xcr0 && vcpu->xcr0 != host_xcr0 && vcpu_cr4(vcpu) & X86_CR4_OSXSAVE;
 }
 
 static bool xcr0_valid(struct vcpu *vcpu, u64 value)
@@ -91,18 +91,19 @@ static void registers_lock(void)
 		switch_fpu_return();
 }
 
-#define EACH_REGISTER(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
+#define EACH_REGISTER(M) \
+	M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
 
 void fpu_read_vec(struct vcpu *vcpu, unsigned int n, void *buf, unsigned int len)
 {
 	registers_lock();
 	switch (n) {
-#define READ_VEC(i)                                                                                    \
-	case i:                                                                                    \
-		if (len == 32)                                                                     \
-			asm volatile("vmovdqu %%ymm" #i ", %0" : "=m"(*(u8(*)[32])buf));           \
-		else                                                                               \
-			asm volatile("movdqu %%xmm" #i ", %0" : "=m"(*(u8(*)[16])buf));            \
+#define READ_VEC(i)                                                                      \
+	case i:                                                                          \
+		if (len == 32)                                                           \
+			asm volatile("vmovdqu %%ymm" #i ", %0" : "=m"(*(u8(*)[32])buf)); \
+		else                                                                     \
+			asm volatile("movdqu %%xmm" #i ", %0" : "=m"(*(u8(*)[16])buf));  \
 		break;
 		EACH_REGISTER(READ_VEC)
 #undef READ_VEC
@@ -115,14 +116,14 @@ void fpu_write_vec(struct vcpu *vcpu, unsigned int n, const void *buf, unsigned 
 {
 	registers_lock();
 	switch (n) {
-#define WRITE_VEC(i)                                                                                   \
-	case i:                                                                                    \
-		if (len == 32)                                                                     \
-			asm volatile("vmovdqu %0, %%ymm" #i : : "m"(*(const u8(*)[32])buf));       \
-		else if (clear)                                                                    \
-			asm volatile("vmovdqu %0, %%xmm" #i : : "m"(*(const u8(*)[16])buf));       \
-		else                                                                               \
-			asm volatile("movdqu %0, %%xmm" #i : : "m"(*(const u8(*)[16])buf));        \
+#define WRITE_VEC(i)                                                                         \
+	case i:                                                                              \
+		if (len == 32)                                                               \
+			asm volatile("vmovdqu %0, %%ymm" #i : : "m"(*(const u8(*)[32])buf)); \
+		else if (clear)                                                              \
+			asm volatile("vmovdqu %0, %%xmm" #i : : "m"(*(const u8(*)[16])buf)); \
+		else                                                                         \
+			asm volatile("movdqu %0, %%xmm" #i : : "m"(*(const u8(*)[16])buf));  \
 		break;
 		EACH_REGISTER(WRITE_VEC)
 #undef WRITE_VEC

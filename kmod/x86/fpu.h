@@ -15,7 +15,8 @@ void fpu_destroy(struct vcpu *vcpu);
 /* XCR0 bits that any guest may be given; 0 without XSAVE. */
 u64 fpu_allowed_xcr0(void);
 
-/* Around KVM_RUN: the guest's state is in the registers (or where the scheduler put it) in between. */
+/* Around KVM_RUN: the guest's state is in the registers (or where the scheduler put it) in between.
+ */
 void fpu_enter(struct vcpu *vcpu);
 void fpu_leave(struct vcpu *vcpu);
 
@@ -30,7 +31,8 @@ int fpu_set_xcr0(struct vcpu *vcpu, u64 value);
 
 /* Vector register n for the emulator, between fpu_enter and fpu_leave. len 16 or 32. */
 void fpu_read_vec(struct vcpu *vcpu, unsigned int n, void *buf, unsigned int len);
-void fpu_write_vec(struct vcpu *vcpu, unsigned int n, const void *buf, unsigned int len, bool clear);
+void fpu_write_vec(struct vcpu *vcpu, unsigned int n, const void *buf, unsigned int len,
+		   bool clear);
 
 /* The ioctls of the same names. */
 long fpu_get(void *vcpu, void *fpu);
