@@ -94,6 +94,12 @@ struct vmm_backend {
 	void (*set_table)(struct vcpu *vcpu, enum vmm_table which, const struct kvm_dtable *in);
 	unsigned int (*get_cpl)(struct vcpu *vcpu);
 	/*
+	 * The page-directory pointers of PAE paging where the CPU has registers for them; NULL
+	 * where each walk reads memory (APM vol 2, 15.25.10).
+	 */
+	void (*get_pdptrs)(struct vcpu *vcpu, u64 pdptrs[4]);
+	void (*set_pdptrs)(struct vcpu *vcpu, const u64 pdptrs[4]);
+	/*
 	 * FS/GS/KERNEL_GS base, SYSENTER_*, STAR, LSTAR, CSTAR, SFMASK, PAT, TSC_AUX, SPEC_CTRL:
 	 * validated before. 1: not an MSR of the backend.
 	 */

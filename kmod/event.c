@@ -7,6 +7,7 @@
 #include "event.h"
 #include "irq/irqchip.h"
 #include "irq/lapic.h"
+#include "state.h"
 #include "vm.h"
 #include "x86/dr.h"
 
@@ -36,11 +37,31 @@ static bool makes_double_fault(u8 first, u8 second)
 	return (a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN);
 }
 
+/* B0-B3 are of this trap only; the others add up, RTM and BLD active low (SDM vol 3, 18.2.3). */
+static void set_dr6(struct vcpu *vcpu, u64 bits)
+{
+	vcpu->dr6 &= ~DR6_TRAPS;
+	vcpu->dr6 |= DR6_FIXED | (bits & (DR6_TRAPS | DR6_BD | DR6_BS | DR6_BT));
+	vcpu->dr6 &= ~(bits & DR6_ACTIVE_LOW);
+}
+
+void event_deliver_payload(struct vcpu *vcpu)
+{
+	if (!vcpu->exception_has_payload)
+		return;
+	vcpu->exception_has_payload = false;
+	if (vcpu->exception.vector == X86_TRAP_PF)
+		vcpu->cr2 = vcpu->exception_payload;
+	else if (vcpu->exception.vector == X86_TRAP_DB)
+		set_dr6(vcpu, vcpu->exception_payload);
+}
+
 void event_raise(struct vcpu *vcpu, u8 vector, bool has_error, u32 error)
 {
 	struct vmm_event *first = NULL;
 
 	/* The one whose delivery this one interrupts: still waiting, or cut short by the exit. */
+	event_deliver_payload(vcpu);
 	if (vcpu->exception.valid)
 		first = &vcpu->exception;
 	else if (vcpu->requeue.valid && vcpu->requeue.type == VMM_EVENT_EXCEPTION)
@@ -87,10 +108,7 @@ void event_raise_pf(struct vcpu *vcpu, u64 cr2, u32 error)
 
 void event_raise_db(struct vcpu *vcpu, u64 dr6_bits)
 {
-	/* B0-B3 are of this trap only; BD, BS and BT add up; RTM is active low (SDM vol 3, 18.2.3).
-	 */
-	vcpu->dr6 &= ~DR6_TRAPS;
-	vcpu->dr6 |= DR6_FIXED | dr6_bits;
+	set_dr6(vcpu, dr6_bits);
 	vcpu->dr7 &= ~DR7_GD;
 	backend->set_dr7(vcpu, vcpu->dr7);
 	event_raise(vcpu, X86_TRAP_DB, false, 0);
@@ -144,6 +162,27 @@ bool event_user_irq_wanted(struct vcpu *vcpu)
 	       event_user_irq_room(vcpu);
 }
 
+/* -- from other CPUs -- */
+
+/* INIT and SIPI (SDM vol 3, 9.4.1): a SIPI counts only in wait-for-SIPI. */
+void event_take_apic(struct vcpu *vcpu)
+{
+	u8 vector = vcpu->sipi_vector;
+	u32 events = lapic_take_events(vcpu->lapic, &vector);
+
+	if (events & LAPIC_EVENT_NMI)
+		atomic_inc(&vcpu->nmi_queued);
+	if (events & LAPIC_EVENT_INIT) {
+		vcpu_reset(vcpu, true);
+		vcpu->mp_state =
+			vcpu->lapic->bsp ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
+	}
+	if (events & LAPIC_EVENT_SIPI && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
+		state_start_at(vcpu, vector);
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	}
+}
+
 /* -- NMI -- */
 
 /* One in the handler and one behind it is all that the CPU can hold (SDM vol 3, 6.7.1). */
@@ -173,6 +212,7 @@ static void inject_exception(struct vcpu *vcpu)
 	 * itself. */
 	if (vcpu->exception.vector != X86_TRAP_DB)
 		vcpu_set_reg(vcpu, VMM_REG_RFLAGS, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
+	event_deliver_payload(vcpu);
 	backend->inject(vcpu, &vcpu->exception);
 	vcpu->exception.valid = false;
 }

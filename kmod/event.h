@@ -37,6 +37,12 @@ void event_raise_ud(struct vcpu *vcpu);
 void event_raise_pf(struct vcpu *vcpu, u64 cr2, u32 error);
 void event_raise_db(struct vcpu *vcpu, u64 dr6_bits);
 
+/* CR2 or DR6 as the exception that waits wants them, where userspace left that to its delivery. */
+void event_deliver_payload(struct vcpu *vcpu);
+
+/* INIT, SIPI and NMI that the LAPIC has received. Loaded. */
+void event_take_apic(struct vcpu *vcpu);
+
 /* Runs last before entry, interrupts off: chooses what to deliver and asks for windows for what
  * must wait. */
 void event_deliver(struct vcpu *vcpu);

@@ -136,25 +136,6 @@ static void take_requests(struct vcpu *vcpu)
 	}
 }
 
-/* INIT and SIPI (SDM vol 3, 9.4.1): a SIPI counts only in wait-for-SIPI. */
-static void take_apic_events(struct vcpu *vcpu)
-{
-	u8 vector = 0;
-	u32 events = lapic_take_events(vcpu->lapic, &vector);
-
-	if (events & LAPIC_EVENT_NMI)
-		atomic_inc(&vcpu->nmi_queued);
-	if (events & LAPIC_EVENT_INIT) {
-		vcpu_reset(vcpu, true);
-		vcpu->mp_state =
-			vcpu->lapic->bsp ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
-	}
-	if (events & LAPIC_EVENT_SIPI && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
-		state_start_at(vcpu, vector);
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
-	}
-}
-
 /* Would schedule() be wrong now? Anything that ends the wait. */
 static bool wait_is_over(struct vcpu *vcpu)
 {
@@ -187,7 +168,7 @@ static int wait_until_runnable(struct vcpu *vcpu)
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu))
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
-		take_apic_events(vcpu);
+		event_take_apic(vcpu);
 	/* An AP that was started returns once, as KVM does, so that userspace may look at it. */
 	if (before == KVM_MP_STATE_UNINITIALIZED && vcpu->mp_state != before)
 		return -EAGAIN;
@@ -251,7 +232,7 @@ static int prepare(struct vcpu *vcpu)
 		}
 	}
 	if (unlikely(vcpu->lapic && lapic_has_events(vcpu->lapic)))
-		take_apic_events(vcpu);
+		event_take_apic(vcpu);
 	if (unlikely(vcpu->triple_fault)) {
 		vcpu->triple_fault = false;
 		return exit_to_user(vcpu, KVM_EXIT_SHUTDOWN);

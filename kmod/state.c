@@ -8,6 +8,7 @@
 #include <asm/trapnr.h>
 
 #include "backend.h"
+#include "irq/apic_msg.h"
 #include "irq/lapic.h"
 #include "linear.h"
 #include "state.h"
@@ -407,6 +408,59 @@ long state_set_sregs(void *object, void *data)
 	return 0;
 }
 
+/* struct kvm_sregs2 is struct kvm_sregs with other things after the APIC base. */
+static_assert(offsetof(struct kvm_sregs2, flags) == offsetof(struct kvm_sregs, interrupt_bitmap));
+#define SREGS_COMMON offsetof(struct kvm_sregs, interrupt_bitmap)
+#define PDPTRS 4
+
+static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
+{
+	return cr0 & X86_CR0_PG && cr4 & X86_CR4_PAE && !(efer & EFER_LMA);
+}
+
+static int read_pdptrs(struct vcpu *vcpu, u64 pdptrs[PDPTRS])
+{
+	if (!backend->get_pdptrs)
+		return guest_read(&vcpu->vm->mmu, vcpu_cr3(vcpu) & GENMASK_ULL(31, 5), pdptrs,
+				  PDPTRS * sizeof(*pdptrs));
+	backend->get_pdptrs(vcpu, pdptrs);
+	return 0;
+}
+
+long state_get_sregs2(void *object, void *data)
+{
+	struct kvm_sregs2 *sregs2 = data;
+	struct vcpu *vcpu = object;
+	struct kvm_sregs sregs = {};
+
+	state_get_sregs(vcpu, &sregs);
+	memcpy(sregs2, &sregs, SREGS_COMMON);
+	if (!pae_paging(sregs.cr0, sregs.cr4, sregs.efer))
+		return 0;
+	if (read_pdptrs(vcpu, sregs2->pdptrs))
+		memset(sregs2->pdptrs, 0, sizeof(sregs2->pdptrs));
+	sregs2->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	return 0;
+}
+
+long state_set_sregs2(void *object, void *data)
+{
+	const struct kvm_sregs2 *sregs2 = data;
+	struct vcpu *vcpu = object;
+	struct kvm_sregs sregs = {};
+	long r;
+
+	if (sregs2->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID)
+		return -EINVAL;
+	memcpy(&sregs, sregs2, SREGS_COMMON);
+	if (sregs2->flags && !pae_paging(sregs.cr0, sregs.cr4, sregs.efer))
+		return -EINVAL;
+	r = state_set_sregs(vcpu, &sregs);
+	if (!r && sregs2->flags && backend->set_pdptrs)
+		backend->set_pdptrs(vcpu, sregs2->pdptrs);
+	return r;
+}
+
 long state_get_debugregs(void *object, void *data)
 {
 	struct kvm_debugregs *debugregs = data;
@@ -434,23 +488,47 @@ long state_set_debugregs(void *object, void *data)
 
 /* -- events -- */
 
+static bool is_exception(const struct vmm_event *event)
+{
+	return event->valid && event->type != VMM_EVENT_INTERRUPT && event->type != VMM_EVENT_NMI &&
+	       event->type != VMM_EVENT_SOFT_INTERRUPT;
+}
+
+/*
+ * Of an exception that was raised here CR2 and DR6 tell already; only what userspace gave has a payload. Without
+ * KVM_CAP_EXCEPTION_PAYLOAD one that waits is told as being delivered.
+ */
+static void get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	bool payload = READ_ONCE(vcpu->vm->exception_payload), pending = vcpu->exception.valid;
+	const struct vmm_event *event = pending ? &vcpu->exception : &vcpu->requeue;
+
+	if (!payload)
+		event_deliver_payload(vcpu);
+	else
+		events->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (!is_exception(event))
+		return;
+	events->exception.pending = payload && pending;
+	events->exception.injected = !events->exception.pending;
+	events->exception.nr = event->vector;
+	events->exception.has_error_code = event->has_error;
+	events->exception.error_code = event->error;
+	if (pending && vcpu->exception_has_payload) {
+		events->exception_has_payload = 1;
+		events->exception_payload = vcpu->exception_payload;
+	}
+}
+
 long state_get_events(void *object, void *data)
 {
 	struct kvm_vcpu_events *events = data;
-	const struct vmm_event *exception;
 	struct vcpu *vcpu = object;
-	struct vmm_event *requeue = &vcpu->requeue;
+	const struct vmm_event *requeue = &vcpu->requeue;
 
-	exception = vcpu->exception.valid ? &vcpu->exception : requeue;
-	if (exception->valid && exception->type != VMM_EVENT_INTERRUPT &&
-	    exception->type != VMM_EVENT_NMI && exception->type != VMM_EVENT_SOFT_INTERRUPT) {
-		events->exception.injected = 1;
-		events->exception.nr = exception->vector;
-		events->exception.has_error_code = exception->has_error;
-		events->exception.error_code = exception->error;
-	}
-	if (requeue->valid &&
-	    (requeue->type == VMM_EVENT_INTERRUPT || requeue->type == VMM_EVENT_SOFT_INTERRUPT)) {
+	get_exception(vcpu, events);
+	if (requeue->valid && (requeue->type == VMM_EVENT_INTERRUPT ||
+			       requeue->type == VMM_EVENT_SOFT_INTERRUPT)) {
 		events->interrupt.injected = 1;
 		events->interrupt.nr = requeue->vector;
 		events->interrupt.soft = requeue->type == VMM_EVENT_SOFT_INTERRUPT;
@@ -459,22 +537,31 @@ long state_get_events(void *object, void *data)
 	events->nmi.injected = requeue->valid && requeue->type == VMM_EVENT_NMI;
 	events->nmi.pending = vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued);
 	events->nmi.masked = backend->get_nmi_masked(vcpu);
-	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	events->flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	if (READ_ONCE(vcpu->vm->triple_fault_event)) {
+		events->triple_fault.pending = vcpu->triple_fault;
+		events->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	}
 	return 0;
 }
 
-static bool events_valid(const struct kvm_vcpu_events *events)
+static bool events_valid(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 {
+	u32 known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
+		    KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
 	static const struct kvm_vcpu_events none;
 
-	if (events->flags & ~(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
-			      KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM))
+	if (READ_ONCE(vcpu->vm->exception_payload))
+		known |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (READ_ONCE(vcpu->vm->triple_fault_event))
+		known |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	if (events->flags & ~known)
 		return false;
 	/* There is no SMM here to be in. */
 	if (events->flags & KVM_VCPUEVENT_VALID_SMM &&
 	    memcmp(&events->smi, &none.smi, sizeof(none.smi)))
 		return false;
-	return !events->exception.injected ||
+	return !(events->exception.injected || events->exception.pending) ||
 	       (events->exception.nr <= 31 && events->exception.nr != X86_TRAP_NMI);
 }
 
@@ -483,7 +570,7 @@ static void set_injected(struct vcpu *vcpu, const struct kvm_vcpu_events *events
 	struct vmm_event *requeue = &vcpu->requeue;
 
 	*requeue = (struct vmm_event){ .valid = true };
-	if (events->exception.injected) {
+	if (events->exception.injected && !vcpu->exception.valid) {
 		requeue->type =
 			events->exception.nr == X86_TRAP_BP || events->exception.nr == X86_TRAP_OF
 				? VMM_EVENT_SOFT_EXCEPTION
@@ -503,14 +590,31 @@ static void set_injected(struct vcpu *vcpu, const struct kvm_vcpu_events *events
 	}
 }
 
+static void set_pending_exception(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
+{
+	bool pending = events->flags & KVM_VCPUEVENT_VALID_PAYLOAD && events->exception.pending;
+
+	vcpu->exception = (struct vmm_event){
+		.valid = pending,
+		.type = VMM_EVENT_EXCEPTION,
+		.vector = events->exception.nr,
+		.has_error = events->exception.has_error_code,
+		.error = events->exception.error_code,
+	};
+	vcpu->exception_has_payload = pending && events->exception_has_payload;
+	vcpu->exception_payload = events->exception_payload;
+}
+
 long state_set_events(void *object, void *data)
 {
 	struct kvm_vcpu_events *events = data;
 	struct vcpu *vcpu = object;
 
-	if (!events_valid(events))
+	if (!(events->flags & KVM_VCPUEVENT_VALID_PAYLOAD))
+		events->exception.pending = 0;
+	if (!events_valid(vcpu, events))
 		return -EINVAL;
-	vcpu->exception.valid = false;
+	set_pending_exception(vcpu, events);
 	set_injected(vcpu, events);
 	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW)
 		backend->set_shadow(vcpu, events->interrupt.shadow);
@@ -519,6 +623,10 @@ long state_set_events(void *object, void *data)
 		vcpu->nmi_pending = !!events->nmi.pending;
 	}
 	backend->set_nmi_masked(vcpu, events->nmi.masked);
+	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
+		vcpu->sipi_vector = events->sipi_vector;
+	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
+		vcpu->triple_fault = events->triple_fault.pending;
 	return 0;
 }
 
@@ -527,6 +635,9 @@ long state_get_mp_state(void *object, void *data)
 	struct kvm_mp_state *state = data;
 	struct vcpu *vcpu = object;
 
+	/* An INIT or SIPI that has come counts, even if the vCPU did not run since. */
+	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
+		event_take_apic(vcpu);
 	state->mp_state = vcpu->mp_state;
 	return 0;
 }
@@ -535,12 +646,14 @@ long state_set_mp_state(void *object, void *data)
 {
 	const struct kvm_mp_state *state = data;
 	struct vcpu *vcpu = object;
+	const struct apic_msg sipi = { .mode = APIC_DELIVER_SIPI, .vector = vcpu->sipi_vector };
 
 	switch (state->mp_state) {
 	case KVM_MP_STATE_RUNNABLE:
 		break;
 	case KVM_MP_STATE_UNINITIALIZED:
 	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
 	case KVM_MP_STATE_HALTED:
 		if (vcpu->lapic)
 			break;
@@ -549,6 +662,10 @@ long state_set_mp_state(void *object, void *data)
 		return -EINVAL;
 	}
 	vcpu->mp_state = state->mp_state;
+	if (state->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
+		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
+		lapic_accept(vcpu->lapic, &sipi);
+	}
 	return 0;
 }
 

@@ -33,6 +33,8 @@ long state_get_regs(void *vcpu, void *regs);
 long state_set_regs(void *vcpu, void *regs);
 long state_get_sregs(void *vcpu, void *sregs);
 long state_set_sregs(void *vcpu, void *sregs);
+long state_get_sregs2(void *vcpu, void *sregs2);
+long state_set_sregs2(void *vcpu, void *sregs2);
 long state_get_debugregs(void *vcpu, void *debugregs);
 long state_set_debugregs(void *vcpu, void *debugregs);
 long state_get_events(void *vcpu, void *events);

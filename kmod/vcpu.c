@@ -180,6 +180,45 @@ static long set_cpuid2(void *object, unsigned long arg)
 	return r;
 }
 
+/* The old form, without subleaves. */
+static long set_cpuid(void *object, unsigned long arg)
+{
+	struct kvm_cpuid __user *user = (void __user *)arg;
+	struct kvm_cpuid_entry2 *entries;
+	struct kvm_cpuid_entry *old;
+	struct kvm_cpuid head;
+	long r;
+	u32 i;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nent > CPUID_MAX_ENTRIES)
+		return -E2BIG;
+	if (!head.nent)
+		return state_set_cpuid(object, NULL, 0);
+	old = vmemdup_user(user->entries, head.nent * sizeof(*old));
+	if (IS_ERR(old))
+		return PTR_ERR(old);
+	r = -ENOMEM;
+	entries = kvcalloc(head.nent, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+	if (!entries)
+		goto out;
+	for (i = 0; i < head.nent; i++)
+		entries[i] = (struct kvm_cpuid_entry2){
+			.function = old[i].function,
+			.eax = old[i].eax,
+			.ebx = old[i].ebx,
+			.ecx = old[i].ecx,
+			.edx = old[i].edx,
+		};
+	r = state_set_cpuid(object, entries, head.nent);
+	if (r)
+		kvfree(entries);
+out:
+	kvfree(old);
+	return r;
+}
+
 static long get_cpuid2(void *object, unsigned long arg)
 {
 	struct kvm_cpuid2 __user *user = (void __user *)arg;
@@ -243,11 +282,14 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_SET_REGS, .load = true, .fixed = state_set_regs },
 	{ .cmd = KVM_GET_SREGS, .load = true, .fixed = state_get_sregs },
 	{ .cmd = KVM_SET_SREGS, .load = true, .fixed = state_set_sregs },
+	{ .cmd = KVM_GET_SREGS2, .load = true, .fixed = state_get_sregs2 },
+	{ .cmd = KVM_SET_SREGS2, .load = true, .fixed = state_set_sregs2 },
 	{ .cmd = KVM_GET_MSRS, .load = true, .raw = get_msrs },
 	{ .cmd = KVM_SET_MSRS, .load = true, .raw = set_msrs },
 	{ .cmd = KVM_GET_FPU, .fixed = fpu_get },
 	{ .cmd = KVM_SET_FPU, .fixed = fpu_set },
 	{ .cmd = KVM_GET_XSAVE, .fixed = fpu_get_xsave },
+	{ .cmd = KVM_GET_XSAVE2, .fixed = fpu_get_xsave },
 	{ .cmd = KVM_SET_XSAVE, .fixed = fpu_set_xsave },
 	{ .cmd = KVM_GET_XCRS, .load = true, .fixed = fpu_get_xcrs },
 	{ .cmd = KVM_SET_XCRS, .load = true, .fixed = fpu_set_xcrs },
@@ -259,6 +301,7 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_SET_MP_STATE, .load = true, .fixed = state_set_mp_state },
 	{ .cmd = KVM_GET_LAPIC, .fixed = get_lapic },
 	{ .cmd = KVM_SET_LAPIC, .fixed = set_lapic },
+	{ .cmd = KVM_SET_CPUID, .load = true, .raw = set_cpuid },
 	{ .cmd = KVM_SET_CPUID2, .load = true, .raw = set_cpuid2 },
 	{ .cmd = KVM_GET_CPUID2, .raw = get_cpuid2 },
 	{ .cmd = KVM_TRANSLATE, .load = true, .fixed = state_translate },
@@ -356,6 +399,7 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vcpu->regs_dirty = 0;
 	vcpu->requeue.valid = false;
 	vcpu->exception.valid = false;
+	vcpu->exception_has_payload = false;
 	vcpu->user_irq.valid = false;
 	vcpu->nmi_pending = 0;
 	vcpu->triple_fault = false;

@@ -123,6 +123,9 @@ struct vcpu {
 	unsigned int nmi_pending; /* 0 to 2 */
 	atomic_t nmi_queued; /* by anyone */
 	bool triple_fault;
+	/* Of `exception`, from userspace: the CR2 or DR6 bits that its delivery is to set. */
+	bool exception_has_payload;
+	u64 exception_payload;
 
 	/* -- guest state that common code owns; the backend is told by set_*() -- */
 	u64 efer;
@@ -136,6 +139,7 @@ struct vcpu {
 	u64 tsc_offset;
 	struct msr_state msr;
 	u32 mp_state; /* KVM_MP_STATE_* */
+	u8 sipi_vector; /* for KVM_MP_STATE_SIPI_RECEIVED */
 	bool swap_xcr0; /* CR4.OSXSAVE set and xcr0 differs from the host's */
 	struct fpu_guest fpu;
 

@@ -429,12 +429,26 @@ static long enable_x2apic_api(struct vm *vm, const u64 *args)
 	return 0;
 }
 
+static long enable_exception_payload(struct vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->exception_payload, !!args[0]);
+	return 0;
+}
+
+static long enable_triple_fault_event(struct vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->triple_fault_event, !!args[0]);
+	return 0;
+}
+
 static const struct {
 	u32 cap;
 	long (*enable)(struct vm *vm, const u64 *args);
 } vm_capabilities[] = {
 	{ KVM_CAP_SPLIT_IRQCHIP, enable_split_irqchip },
 	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, enable_exception_payload },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
 };
 
 static long enable_cap(void *object, void *data)

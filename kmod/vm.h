@@ -26,6 +26,8 @@ struct vm {
 	struct irqchip *irqchip; /* set once under lock, before the first vCPU; freed with the VM */
 	bool has_pit; /* same */
 	u32 x2apic_api; /* KVM_X2APIC_API_*; under lock */
+	bool exception_payload; /* KVM_CAP_EXCEPTION_PAYLOAD; any time, as the next */
+	bool triple_fault_event; /* KVM_CAP_X86_TRIPLE_FAULT_EVENT */
 	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus;
 					      never shrinks */
 	unsigned int nr_vcpus; /* written with release under lock */

@@ -97,6 +97,23 @@ static void load_pdptes(struct vcpu *vcpu)
 	}
 }
 
+void vmx_get_pdptrs(struct vcpu *vcpu, u64 pdptrs[PDPTE_COUNT])
+{
+	unsigned int i;
+
+	for (i = 0; i < PDPTE_COUNT; i++)
+		pdptrs[i] = vmcs_read(GUEST_PDPTR0 + 2 * i);
+}
+
+void vmx_set_pdptrs(struct vcpu *vcpu, const u64 pdptrs[PDPTE_COUNT])
+{
+	unsigned int i;
+
+	for (i = 0; i < PDPTE_COUNT; i++)
+		vmcs_write(GUEST_PDPTR0 + 2 * i,
+			   pdptrs[i] & 1 && pdpte_valid(pdptrs[i]) ? pdptrs[i] : 0);
+}
+
 /* The guest's caching bits stay in the shadow: CR0.CD would slow the whole core, and memory types are the EPT's. */
 static void write_guest_cr0(struct vcpu *vcpu, u64 cr0)
 {

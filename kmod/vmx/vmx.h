@@ -123,6 +123,8 @@ void vmx_set_segment(struct vcpu *vcpu, unsigned int seg, const struct kvm_segme
 void vmx_get_table(struct vcpu *vcpu, enum vmm_table which, struct kvm_dtable *out);
 void vmx_set_table(struct vcpu *vcpu, enum vmm_table which, const struct kvm_dtable *in);
 unsigned int vmx_get_cpl(struct vcpu *vcpu);
+void vmx_get_pdptrs(struct vcpu *vcpu, u64 pdptrs[4]);
+void vmx_set_pdptrs(struct vcpu *vcpu, const u64 pdptrs[4]);
 int vmx_get_msr(struct vcpu *vcpu, u32 index, u64 *value);
 int vmx_set_msr(struct vcpu *vcpu, u32 index, u64 value);
 void vmx_set_dr7(struct vcpu *vcpu, u64 dr7);
