@@ -9,8 +9,8 @@
 
 static const unsigned char code[] = {
 	0xba, 0xf8, 0x03, /* mov $0x3f8, %dx */
-	0xb0, 'h', 0xee,  /* mov $'h', %al; out %al, (%dx) */
-	0xb0, 'i', 0xee,  0xb0, '\n', 0xee, 0xf4, /* ...; hlt */
+	0xb0, 'h',  0xee, /* mov $'h', %al; out %al, (%dx) */
+	0xb0, 'i',  0xee, 0xb0, '\n', 0xee, 0xf4, /* ...; hlt */
 };
 
 int main(int argc, char **argv)
@@ -19,7 +19,8 @@ int main(int argc, char **argv)
 	int vm = ioctl(dev, KVM_CREATE_VM, 0), vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
 	int run_size = ioctl(dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 	void *ram = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct kvm_userspace_memory_region slot = { .memory_size = 4096, .userspace_addr = (__u64)ram };
+	struct kvm_userspace_memory_region slot = { .memory_size = 4096,
+						    .userspace_addr = (__u64)ram };
 	struct kvm_regs regs = { .rflags = 2 };
 	struct kvm_sregs sregs;
 	struct kvm_run *run;

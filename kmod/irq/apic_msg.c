@@ -74,8 +74,8 @@ static struct lapic *find_physical(struct irqchip *irqchip, const struct apic_ms
 {
 	struct lapic *lapic;
 
-	if (msg->logical || msg->shorthand != APIC_TO_DEST ||
-	    msg->dest >= IRQCHIP_MAX_VCPUS || READ_ONCE(irqchip->foreign_ids))
+	if (msg->logical || msg->shorthand != APIC_TO_DEST || msg->dest >= IRQCHIP_MAX_VCPUS ||
+	    READ_ONCE(irqchip->foreign_ids))
 		return NULL;
 	lapic = READ_ONCE(irqchip->lapic[msg->dest]);
 	return lapic && lapic->id == msg->dest ? lapic : NULL;

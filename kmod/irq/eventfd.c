@@ -470,8 +470,8 @@ static int ioeventfd_deassign(struct ioeventfds *ioeventfds, struct iobus *bus,
 int ioeventfd_request(struct ioeventfds *ioeventfds, struct iobus *bus,
 		      const struct kvm_ioeventfd *args)
 {
-	if (args->flags & ~(KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO |
-			    KVM_IOEVENTFD_FLAG_DEASSIGN))
+	if (args->flags &
+	    ~(KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DEASSIGN))
 		return -EINVAL;
 	if (args->flags & KVM_IOEVENTFD_FLAG_DEASSIGN)
 		return ioeventfd_deassign(ioeventfds, bus, args);

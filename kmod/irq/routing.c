@@ -37,8 +37,8 @@ static int routing_irqchip_entry(const struct kvm_irq_routing_irqchip *from,
 	return 0;
 }
 
-static int routing_msi_entry(const struct irqchip *irqchip,
-			     const struct kvm_irq_routing_msi *from, struct irq_route *route)
+static int routing_msi_entry(const struct irqchip *irqchip, const struct kvm_irq_routing_msi *from,
+			     struct irq_route *route)
 {
 	if (READ_ONCE(irqchip->wide_ids) && (from->address_hi & 0xff))
 		return -EINVAL;

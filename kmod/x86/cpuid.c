@@ -37,6 +37,7 @@ struct leaf {
 };
 
 /* In ascending order, which is the order of the answer. A leaf that is not here is not told. */
+/* clang-format off */
 static const struct leaf leaves[] = {
 	/* The largest leaf (cut below) and the vendor. */
 	{ 0, 0, 0, { ALL, ALL, ALL, ALL }, { 0 } },
@@ -116,6 +117,7 @@ static const struct leaf leaves[] = {
 	/* no_nested_data_bp lfence_rdtsc null_sel_clr_base */
 	{ 0x80000021, 0, 0, { B(0) | B(2) | B(6), 0, 0, 0 }, { 0 } },
 };
+/* clang-format on */
 
 /* Leaves of which each subleaf describes a cache, as the host's do; type 0 ends the list. */
 #define LEAF_CACHES 4u
@@ -133,6 +135,7 @@ struct gate {
 	u64 xcr0;
 };
 
+/* clang-format off */
 static const struct gate gates[] = {
 	{ 1, 0, CPUID_REG_ECX, B(17), CPUID_CAP_PCID, 0 },
 	{ 1, 0, CPUID_REG_ECX, B(26), 0, 0x3 },
@@ -167,6 +170,7 @@ static const struct gate gates[] = {
 	{ 0x80000008, 0, CPUID_REG_EBX, B(2), 0, 0x3 },
 	{ 0x80000008, 0, CPUID_REG_EBX, B(12) | B(14) | B(15) | B(24), CPUID_CAP_SPEC_CTRL, 0 },
 };
+/* clang-format on */
 
 /* The answer under construction. */
 struct builder {

@@ -117,6 +117,7 @@ enum subtable {
 };
 
 /* Memory operand with a register or an immediate; only the memory form is ours. */
+/* clang-format off */
 #define RM(op, dst, src, f) { INSN_##op, A_##dst, A_##src, M_OPSIZE, F_MODRM | F_MEM | (f) }
 #define EXTEND(op, mem) { INSN_##op, A_G, A_E, mem, F_MODRM | F_MEM }
 #define STRING(op, dst, src, f) { INSN_##op, A_##dst, A_##src, M_OPSIZE, f }
@@ -126,11 +127,13 @@ enum subtable {
 #define VEC_STORE(mem, f) { INSN_MOVVEC, A_E, A_V, mem, F_MODRM | F_MEM | F_VEC | (f) }
 #define BY_REG(table) { SUB_##table, 0, 0, 0, F_MODRM | F_BY_REG }
 #define BY_PREFIX(table) { SUB_##table, 0, 0, 0, F_BY_PREFIX }
+/* clang-format on */
 
-#define ALU(op, opcode, f)                                                                         \
-	[(opcode)] = RM(op, E, G, F_BYTE | (f)), [(opcode) + 1] = RM(op, E, G, f),                 \
+#define ALU(op, opcode, f)                                                         \
+	[(opcode)] = RM(op, E, G, F_BYTE | (f)), [(opcode) + 1] = RM(op, E, G, f), \
 	[(opcode) + 2] = RM(op, G, E, F_BYTE), [(opcode) + 3] = RM(op, G, E, 0)
 
+/* clang-format off */
 static const struct form one_byte[256] = {
 	ALU(ADD, 0x00, F_LOCK),
 	ALU(OR, 0x08, F_LOCK),
@@ -193,7 +196,9 @@ static const struct form one_byte[256] = {
 	[0xfe] = BY_REG(FE),
 	[0xff] = BY_REG(FF),
 };
+/* clang-format on */
 
+/* clang-format off */
 static const struct form two_byte[256] = {
 	[0x01] = { SUB_0F01, 0, 0, 0, F_MODRM | F_BY_MOD },
 	[0x06] = PLAIN(CLTS),
@@ -240,6 +245,7 @@ static const struct form two_byte[256] = {
 	[0xe7] = BY_PREFIX(0FE7),
 	[0xf0] = BY_PREFIX(0FF0),
 };
+/* clang-format on */
 
 /* 0f 38: so few that a search is cheaper than a table. */
 static const struct {
@@ -253,24 +259,28 @@ static const struct {
 };
 
 /* Group 1: the row number is the ALU operation; all but cmp may be locked. */
-#define GROUP1(imm, f)                                                                             \
-	{                                                                                          \
-		RM(ADD, E, imm, F_LOCK | (f)), RM(OR, E, imm, F_LOCK | (f)),                       \
-		RM(ADC, E, imm, F_LOCK | (f)), RM(SBB, E, imm, F_LOCK | (f)),                      \
-		RM(AND, E, imm, F_LOCK | (f)), RM(SUB, E, imm, F_LOCK | (f)),                      \
-		RM(XOR, E, imm, F_LOCK | (f)), RM(CMP, E, imm, f),                                 \
+#define GROUP1(imm, f)                                                                \
+	{                                                                             \
+		RM(ADD, E, imm, F_LOCK | (f)), RM(OR, E, imm, F_LOCK | (f)),          \
+			RM(ADC, E, imm, F_LOCK | (f)), RM(SBB, E, imm, F_LOCK | (f)), \
+			RM(AND, E, imm, F_LOCK | (f)), RM(SUB, E, imm, F_LOCK | (f)), \
+			RM(XOR, E, imm, F_LOCK | (f)), RM(CMP, E, imm, f),            \
 	}
 
 /* Group 3: /1 is test as well, on every processor though in no table (APM vol. 3, A.1.3). */
-#define GROUP3(imm, f)                                                                             \
-	{                                                                                          \
-		RM(TEST, E, imm, f), RM(TEST, E, imm, f), RM(NOT, E, NONE, F_LOCK | (f)),          \
-		RM(NEG, E, NONE, F_LOCK | (f)),                                                    \
+#define GROUP3(imm, f)                                                                    \
+	{                                                                                 \
+		RM(TEST, E, imm, f), RM(TEST, E, imm, f), RM(NOT, E, NONE, F_LOCK | (f)), \
+			RM(NEG, E, NONE, F_LOCK | (f)),                                   \
 	}
 
-#define GROUP4(f) { RM(INC, E, NONE, F_LOCK | (f)), RM(DEC, E, NONE, F_LOCK | (f)) }
+#define GROUP4(f)                                                              \
+	{                                                                      \
+		RM(INC, E, NONE, F_LOCK | (f)), RM(DEC, E, NONE, F_LOCK | (f)) \
+	}
 
 /* Bits 5:0 of ModRM when ModRM.mod is 3 choose among these. */
+/* clang-format off */
 static const struct form system_reg[64] = {
 	[0x01] = PLAIN(VMCALL),
 	[0x02] = PLAIN(VMLAUNCH),
@@ -295,7 +305,9 @@ static const struct form system_reg[64] = {
 	[0x3a] = BY_PREFIX(MONITORX),
 	[0x3b] = PLAIN(MWAITX),
 };
+/* clang-format on */
 
+/* clang-format off */
 static const struct form subtables[NR_SUBTABLES][8] = {
 	[SUB_80] = GROUP1(IBS, F_BYTE),
 	[SUB_81] = GROUP1(IZ, 0),
@@ -393,6 +405,7 @@ static const struct form subtables[NR_SUBTABLES][8] = {
 	[SUB_0F3881] = { [PREFIX_66] = { INSN_INVVPID, A_G, A_E, 16, F_MODRM | F_MEM | F_NATIVE } },
 	[SUB_0F3882] = { [PREFIX_66] = { INSN_INVPCID, A_G, A_E, 16, F_MODRM | F_MEM | F_NATIVE } },
 };
+/* clang-format on */
 
 /* What is known of the instruction while its bytes are read. */
 struct decoder {

@@ -268,6 +268,7 @@ static int read_mtrr_cap(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 /* -- the table; what is written often comes first -- */
 
 #define STORED(field) .offset = offsetof(struct msr_state, field)
+/* clang-format off */
 #define BACKEND(n, w)                                                                              \
 	{                                                                                          \
 		.index = (n), .count = 1, .saved = true, .read = read_backend, .write = (w),       \
@@ -280,7 +281,9 @@ static int read_mtrr_cap(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 	{                                                                                          \
 		.index = (n), .count = 1, .read = read_zero, .ignore_write = true,                 \
 	}
+/* clang-format on */
 
+/* clang-format off */
 static const struct msr_row rows[] = {
 	{ .index = MSR_IA32_TSC_DEADLINE, .count = 1, .saved = true, .read = read_tsc_deadline,
 	  .write = write_tsc_deadline },
@@ -355,6 +358,7 @@ static const struct msr_row rows[] = {
 	{ .index = MSR_AMD64_DE_CFG, .count = 1, .saved = true, STORED(amd_de_cfg),
 	  .writable = MSR_AMD64_DE_CFG_LFENCE_SERIALIZE },
 };
+/* clang-format on */
 
 static const struct msr_row *find_row(u32 index)
 {
@@ -423,8 +427,8 @@ static long for_each_entry(struct kvm_msr_entry *entries, u32 nr, struct vcpu *v
 		struct kvm_msr_entry *entry = &entries[i];
 		u64 value = entry->data;
 
-		if (write ? msr_write(vcpu, entry->index, value, true) :
-			    msr_read(vcpu, entry->index, &value, true))
+		if (write ? msr_write(vcpu, entry->index, value, true)
+			  : msr_read(vcpu, entry->index, &value, true))
 			break;
 		entry->data = value;
 	}

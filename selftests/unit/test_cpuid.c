@@ -84,9 +84,13 @@ static void supported(cpuid_reader host, const struct cpuid_host_caps *caps)
 
 static void add(u32 leaf, u32 subleaf, u32 flags, u32 eax, u32 ebx, u32 ecx, u32 edx)
 {
-	entries[nr_entries++] = (struct kvm_cpuid_entry2){ .function = leaf, .index = subleaf,
-							   .flags = flags, .eax = eax, .ebx = ebx,
-							   .ecx = ecx, .edx = edx };
+	entries[nr_entries++] = (struct kvm_cpuid_entry2){ .function = leaf,
+							   .index = subleaf,
+							   .flags = flags,
+							   .eax = eax,
+							   .ebx = ebx,
+							   .ecx = ecx,
+							   .edx = edx };
 	cpuid_table_init(&table, entries, nr_entries);
 }
 
@@ -138,10 +142,11 @@ END_TEST
 /* PMU, SGX, PT, SVM, SEV and all that has no row. */
 START_TEST(cpuid_tells_no_other_leaf)
 {
-	static const u32 known[] = { 0, 1, 2, 4, 6, 7, 0xb, 0xd, 0x1f, 0x40000000, 0x40000001,
-				     0x80000000, 0x80000001, 0x80000002, 0x80000003, 0x80000004,
-				     0x80000005, 0x80000006, 0x80000007, 0x80000008, 0x8000001d,
-				     0x8000001e, 0x80000021 };
+	static const u32 known[] = { 0,		 1,	     2,		 4,	     6,
+				     7,		 0xb,	     0xd,	 0x1f,	     0x40000000,
+				     0x40000001, 0x80000000, 0x80000001, 0x80000002, 0x80000003,
+				     0x80000004, 0x80000005, 0x80000006, 0x80000007, 0x80000008,
+				     0x8000001d, 0x8000001e, 0x80000021 };
 	u32 last = 0;
 	int i;
 	unsigned int k;
@@ -154,11 +159,14 @@ START_TEST(cpuid_tells_no_other_leaf)
 		ck_assert_msg(k < sizeof(known) / sizeof(known[0]), "leaf %x", entries[i].function);
 		ck_assert_uint_ge(entries[i].function, last);
 		last = entries[i].function;
-		ck_assert_uint_eq(entries[i].flags, entries[i].function == 4 ||
-					entries[i].function == 7 || entries[i].function == 0xb ||
-					entries[i].function == 0xd || entries[i].function == 0x1f ||
-					entries[i].function == 0x8000001d ?
-				KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0);
+		ck_assert_uint_eq(entries[i].flags,
+				  entries[i].function == 4 || entries[i].function == 7 ||
+						  entries[i].function == 0xb ||
+						  entries[i].function == 0xd ||
+						  entries[i].function == 0x1f ||
+						  entries[i].function == 0x8000001d
+					  ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+					  : 0);
 	}
 	/* Topology and APIC IDs of the host's CPUs are nobody's business. */
 	ck_assert_uint_eq(reg_of(0xb, 0, EDX) | reg_of(0x1f, 0, EDX), 0);
@@ -375,8 +383,9 @@ START_TEST(cpuid_validate_entries)
 		u32 eax;
 		int ret;
 	} sizes[] = {
-		{ 0x3028, 0 },	     { 0x3934, 0 },	  { 0, 0 },	       { 0x3020, 0 },
-		{ 0x301f, -EINVAL }, { 0x3035, -EINVAL }, { 0x2f28, -EINVAL }, { 0x4028, -EINVAL },
+		{ 0x3028, 0 },	     { 0x3934, 0 },	  { 0, 0 },
+		{ 0x3020, 0 },	     { 0x301f, -EINVAL }, { 0x3035, -EINVAL },
+		{ 0x2f28, -EINVAL }, { 0x4028, -EINVAL },
 	};
 	unsigned int i;
 

@@ -41,6 +41,7 @@ struct form {
 	u8 op;
 };
 
+/* clang-format off */
 #define ALU(opcode, op)                                                                            \
 	{ 1, opcode, ALL, ANY, MEM, -1, 0, INSN_##op },                                            \
 		{ 1, opcode + 1, ALL, ANY, MEM, -1, 0, INSN_##op },                                \
@@ -54,7 +55,9 @@ struct form {
 #define MAP2(opcode, modrm, digit, tail, op) { 2, opcode, ALL, ANY, modrm, digit, tail, INSN_##op }
 #define SYSTEM(byte, op) { 2, 0x01, ALL, ANY, BYTE, byte, 0, INSN_##op }
 #define VEC(opcode, prefixes) { 2, opcode, ALL, prefixes, MEM, -1, 0, INSN_MOVVEC }
+/* clang-format on */
 
+/* clang-format off */
 static const struct form forms[] = {
 	ALU(0x00, ADD), ALU(0x08, OR), ALU(0x10, ADC), ALU(0x18, SBB),
 	ALU(0x20, AND), ALU(0x28, SUB), ALU(0x30, XOR), ALU(0x38, CMP),
@@ -130,6 +133,7 @@ static const struct form forms[] = {
 	{ 3, 0x81, ALL, P66, MEM, -1, 0, INSN_INVVPID },
 	{ 3, 0x82, ALL, P66, MEM, -1, 0, INSN_INVPCID },
 };
+/* clang-format on */
 
 /* mov to and from CR and DR: ModRM.mod does not matter, some registers do not exist. */
 static bool is_control_move(u8 map, u8 opcode)
@@ -341,8 +345,7 @@ START_TEST(decode_memory_16)
 		bytes[1] = 0x40 | rm;
 		expect_mem(decode_ok(bytes, 3, DECODE_16), row[2], row[0], row[1], 1, -2);
 		bytes[1] = 0x80 | rm;
-		expect_mem(decode_ok(bytes, 4, DECODE_16), row[2], row[0], row[1], 1,
-			   (s16)0x82fe);
+		expect_mem(decode_ok(bytes, 4, DECODE_16), row[2], row[0], row[1], 1, (s16)0x82fe);
 	}
 	expect_mem(OK("\x8b\x06\x34\x12", DECODE_16), X86_SEG_DS, NOREG, NOREG, 1, 0x1234);
 	ck_assert_int_eq(OK("\x8b\x06\x34\x12", DECODE_16).adsize, 2);
@@ -388,8 +391,8 @@ START_TEST(decode_memory_64)
 	expect_mem(OK("\x41\x8b\x04\x24", DECODE_64), X86_SEG_DS, 12, NOREG, 1, 0);
 	expect_mem(OK("\x41\x8b\x45\x04", DECODE_64), X86_SEG_DS, 13, NOREG, 1, 4);
 	ck_assert(OK("\x41\x8b\x05\x00\x00\x00\x00", DECODE_64).rip_relative);
-	expect_mem(OK("\x41\x8b\x04\x25\x01\x00\x00\x00", DECODE_64), X86_SEG_DS, NOREG, NOREG,
-		   1, 1);
+	expect_mem(OK("\x41\x8b\x04\x25\x01\x00\x00\x00", DECODE_64), X86_SEG_DS, NOREG, NOREG, 1,
+		   1);
 	/* r12 can be an index, rsp cannot. */
 	expect_mem(OK("\x42\x8b\x04\xa0", DECODE_64), X86_SEG_DS, X86_RAX, 12, 4, 0);
 	expect_mem(OK("\x47\x8b\x7c\x8f\x7f", DECODE_64), X86_SEG_DS, 15, 9, 4, 127);
@@ -521,11 +524,23 @@ START_TEST(decode_lock_only_where_legal)
 		"\xf0\x0f\xbb\x07", "\xf0\x0f\xb1\x07", "\xf0\x0f\xc1\x07", "\xf0\x0f\xba\x2f\x01",
 	};
 	static const char *const illegal[] = {
-		"\xf0\x02\x07",	    "\xf0\x39\x07",	    "\xf0\x83\x3f\x01",	"\xf0\x85\x07",
-		"\xf0\x89\x07",	    "\xf0\x8b\x07",	    "\xf0\xf7\x07\x01\x01\x01\x01",
-		"\xf0\x0f\xa3\x07", "\xf0\x0f\xba\x27\x01", "\xf0\xa4",		"\xf0\x0f\xb6\x07",
-		"\xf0\xf4",	    "\xf0\x0f\xa2",	    "\xf0\x0f\x22\xc0", "\xf0\x0f\x11\x07",
-		"\xf0\xee",	    "\xf0\xc7\x07\x01\x01\x01\x01",
+		"\xf0\x02\x07",
+		"\xf0\x39\x07",
+		"\xf0\x83\x3f\x01",
+		"\xf0\x85\x07",
+		"\xf0\x89\x07",
+		"\xf0\x8b\x07",
+		"\xf0\xf7\x07\x01\x01\x01\x01",
+		"\xf0\x0f\xa3\x07",
+		"\xf0\x0f\xba\x27\x01",
+		"\xf0\xa4",
+		"\xf0\x0f\xb6\x07",
+		"\xf0\xf4",
+		"\xf0\x0f\xa2",
+		"\xf0\x0f\x22\xc0",
+		"\xf0\x0f\x11\x07",
+		"\xf0\xee",
+		"\xf0\xc7\x07\x01\x01\x01\x01",
 	};
 	unsigned int i;
 

@@ -84,10 +84,10 @@ asm(".text\n"
     "	ret\n");
 
 /* ck_assert() tells the parent process each time where it is: too slow for what runs a lot. */
-#define must(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			ck_abort_msg("%s", #condition);                                            \
+#define must(condition)                                 \
+	do {                                            \
+		if (!(condition))                       \
+			ck_abort_msg("%s", #condition); \
 	} while (0)
 
 /* The machine that the emulator's callbacks see. */
@@ -352,6 +352,7 @@ struct pattern {
 enum kind { INTEGER, BYTE_OP, BIT_STRING, VECTOR, ALIGNED, NO_W };
 
 #define IZ 0xff
+/* clang-format off */
 #define ALU(n, name, undefined)                                                                    \
 	{ name, { n * 8 }, 1, -1, 0, 0, BYTE_OP, undefined },                                      \
 		{ name, { n * 8 + 1 }, 1, -1, 0, 0, INTEGER, undefined },                          \
@@ -432,6 +433,7 @@ static const struct pattern patterns[] = {
 	VEC("lddqu", 0xf0, 0xf2, VECTOR),
 	{ "movntdqa", { 0x0f, 0x38, 0x2a }, 3, -1, 0, 0x66, ALIGNED, 0 },
 };
+/* clang-format on */
 
 static bool is_vector(const struct pattern *p)
 {
@@ -448,9 +450,15 @@ static struct choice choose(const struct pattern *p)
 {
 	u64 r = rnd();
 	struct choice c = {
-		.base = r & 15, .index = r >> 4 & 15, .scale = r >> 8 & 3, .reg = r >> 10 & 15,
-		.mod = r >> 14 & 1, .disp = r >> 16 & 0x7f, .use_index = r >> 24 & 1,
-		.w = r >> 25 & 1, .opsize = r >> 26 & 1,
+		.base = r & 15,
+		.index = r >> 4 & 15,
+		.scale = r >> 8 & 3,
+		.reg = r >> 10 & 15,
+		.mod = r >> 14 & 1,
+		.disp = r >> 16 & 0x7f,
+		.use_index = r >> 24 & 1,
+		.w = r >> 25 & 1,
+		.opsize = r >> 26 & 1,
 	};
 
 	/* rsp is the test's; the index must differ from the base to be given a value of its own. */
@@ -525,8 +533,8 @@ static bool have_avx;
 
 static void map_memory(void)
 {
-	native_memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			     0);
+	native_memory =
+		mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	native_code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	emulated_memory = malloc(MEMORY);
@@ -729,8 +737,9 @@ static void setup_machine(void)
 	mach.fault_at = NOWHERE;
 	mach.error_at = NOWHERE;
 	for (i = 0; i < 6; i++)
-		mach.seg[i] = (struct kvm_segment){ .limit = 0xffffffff, .type = 3, .present = 1,
-						    .s = 1, .db = 1, .g = 1 };
+		mach.seg[i] = (struct kvm_segment){
+			.limit = 0xffffffff, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
+		};
 	mach.seg[X86_SEG_CS].type = 11;
 }
 
@@ -1138,8 +1147,9 @@ START_TEST(emulate_16_bit)
 {
 	mach.cr0 = 0x10;
 	mach.base = 0xa0000;
-	mach.seg[X86_SEG_ES] = (struct kvm_segment){ .base = 0xa0000, .limit = 0xffff, .type = 3,
-						     .present = 1, .s = 1 };
+	mach.seg[X86_SEG_ES] = (struct kvm_segment){
+		.base = 0xa0000, .limit = 0xffff, .type = 3, .present = 1, .s = 1
+	};
 	mach.seg[X86_SEG_DS] = mach.seg[X86_SEG_ES];
 	mach.seg[X86_SEG_SS] = mach.seg[X86_SEG_ES];
 	/* bx + si wrap at 64 KiB; the upper halves of the registers do not count. */

@@ -28,7 +28,7 @@
 #define ALL_RIGHTS (P | RW | US)
 
 /* Guest-physical memory: the tables of levels 1 to 5, one page each. */
-#define TABLE(level) ((level) * 0x1000ull)
+#define TABLE(level) ((level)*0x1000ull)
 #define MEMORY 0x6000
 
 static u8 memory[MEMORY];

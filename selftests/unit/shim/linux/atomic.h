@@ -3,7 +3,7 @@
 #ifndef SHIM_LINUX_ATOMIC_H
 #define SHIM_LINUX_ATOMIC_H
 
-#define try_cmpxchg(ptr, old, new)                                                                 \
+#define try_cmpxchg(ptr, old, new) \
 	__atomic_compare_exchange_n(ptr, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
 typedef struct {

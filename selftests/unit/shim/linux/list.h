@@ -11,8 +11,8 @@ struct list_head {
 };
 
 #define LIST_HEAD(name) struct list_head name = { &(name), &(name) }
-#define list_entry(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-#define list_first_entry_or_null(head, type, member)                                              \
+#define list_entry(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define list_first_entry_or_null(head, type, member) \
 	(list_empty(head) ? NULL : list_entry((head)->next, type, member))
 
 static inline bool list_empty(const struct list_head *head)
