@@ -17,7 +17,8 @@ struct coalesced {
 	struct mutex lock; /* zones */
 	struct list_head zones;
 	spinlock_t ring_lock; /* writing to the ring */
-	struct kvm_coalesced_mmio_ring *ring; /* a page, shared with userspace; NULL until somebody wants it */
+	/* A page, shared with userspace; NULL until somebody wants it. */
+	struct kvm_coalesced_mmio_ring *ring;
 };
 
 void coalesced_init(struct coalesced *coalesced);

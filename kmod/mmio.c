@@ -79,6 +79,11 @@ static int op_translate(void *ctx, u64 gva, unsigned int access, u64 *gpa, struc
 	return linear_translate(vcpu, gva, access, gpa, fault);
 }
 
+static bool is_tpr(u64 gpa)
+{
+	return offset_in_page(gpa) >> 4 == LAPIC_TPR >> 4;
+}
+
 /* The LAPIC page lies over everything, then memory, then the kernel's devices, and userspace gets
  * the rest. */
 static int op_mem_read(void *ctx, u64 gpa, void *buf, unsigned int len)
@@ -87,6 +92,8 @@ static int op_mem_read(void *ctx, u64 gpa, void *buf, unsigned int len)
 	u64 value;
 
 	if (vcpu->lapic && lapic_claims(vcpu->lapic, gpa)) {
+		if (unlikely(vcpu->vapic.report) && is_tpr(gpa))
+			vapic_report(vcpu, false);
 		value = lapic_mmio_read(vcpu->lapic, offset_in_page(gpa), len);
 		memcpy(buf, &value, len);
 		return EMULATE_RAM;
@@ -102,6 +109,8 @@ static int op_mem_write(void *ctx, u64 gpa, const void *buf, unsigned int len)
 	u64 value = 0;
 
 	if (vcpu->lapic && lapic_claims(vcpu->lapic, gpa)) {
+		if (unlikely(vcpu->vapic.report) && is_tpr(gpa))
+			vapic_report(vcpu, true);
 		memcpy(&value, buf, len);
 		lapic_mmio_write(vcpu->lapic, offset_in_page(gpa), len, value);
 		return EMULATE_RAM;

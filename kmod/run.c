@@ -15,6 +15,7 @@
 #include "exit.h"
 #include "irq/lapic.h"
 #include "state.h"
+#include "vapic.h"
 #include "vm.h"
 #include "virt.h"
 #include "x86/dr.h"
@@ -225,6 +226,8 @@ static int prepare(struct vcpu *vcpu)
 
 	if (unlikely(vcpu->requests)) {
 		take_requests(vcpu);
+		if (test_bit(VCPU_REQ_TPR_ACCESS, &vcpu->requests))
+			return vapic_exit(vcpu);
 		if (test_bit(VCPU_REQ_IOAPIC_EOI, &vcpu->requests)) {
 			r = ioapic_eoi_to_user(vcpu);
 			if (r <= 0)
@@ -258,8 +261,12 @@ static int run_loop(struct vcpu *vcpu)
 		r = prepare(vcpu);
 		if (r <= 0)
 			return r;
+		if (unlikely(vcpu->vapic.gpa))
+			vapic_to_guest(vcpu);
 		if (r == 2 || !try_enter(vcpu))
 			continue;
+		if (unlikely(vcpu->vapic.gpa))
+			vapic_from_guest(vcpu);
 		vcpu->exits[vcpu->exit.kind]++;
 		r = exit_handle(vcpu);
 		if (r <= 0)

@@ -302,6 +302,8 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_GET_LAPIC, .fixed = get_lapic },
 	{ .cmd = KVM_SET_LAPIC, .fixed = set_lapic },
 	{ .cmd = KVM_SET_CPUID, .load = true, .raw = set_cpuid },
+	{ .cmd = KVM_SET_VAPIC_ADDR, .fixed = vapic_set_address },
+	{ .cmd = KVM_TPR_ACCESS_REPORTING, .fixed = vapic_set_reporting },
 	{ .cmd = KVM_SET_CPUID2, .load = true, .raw = set_cpuid2 },
 	{ .cmd = KVM_GET_CPUID2, .raw = get_cpuid2 },
 	{ .cmd = KVM_TRANSLATE, .load = true, .fixed = state_translate },

@@ -13,6 +13,7 @@
 #include "backend.h"
 #include "event.h"
 #include "exit.h"
+#include "vapic.h"
 #include "x86/cpuid.h"
 #include "x86/decode.h"
 #include "x86/emulate.h"
@@ -73,6 +74,7 @@ enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST };
 enum vcpu_request {
 	VCPU_REQ_TLB_FLUSH,
 	VCPU_REQ_IOAPIC_EOI, /* ioapic_eois is not empty */
+	VCPU_REQ_TPR_ACCESS, /* the guest accessed its TPR: vapic.c */
 };
 
 /* What KVM_RUN has to finish when userspace comes back. */
@@ -149,6 +151,7 @@ struct vcpu {
 	struct vcpu_features has;
 
 	/* -- what userspace is doing for us -- */
+	struct vapic vapic;
 	DECLARE_BITMAP(ioapic_eois, 256); /* vectors whose EOI userspace's I/O APIC is to hear of */
 	enum vcpu_pending pending;
 	struct vcpu_pio pio;

@@ -263,6 +263,19 @@ bool lapic_accepts_extint(struct lapic *lapic)
 
 /* -- CR8 (11.8.6) -- */
 
+void lapic_set_tpr(struct lapic *lapic, u8 tpr)
+{
+	lapic_write_reg(lapic, LAPIC_TPR, tpr);
+}
+
+u32 lapic_vapic_word(const struct lapic *lapic)
+{
+	int isr = highest_isr(lapic), irr = highest_vector(lapic, LAPIC_IRR, lapic->irr_words);
+
+	return (u8)lapic_read_reg(lapic, LAPIC_TPR) | (isr < 0 ? 0 : (isr & 0xf0) << 8) |
+	       (irr < 0 ? 0 : (u32)irr << 24);
+}
+
 void lapic_set_cr8(struct lapic *lapic, u8 cr8)
 {
 	lapic_write_reg(lapic, LAPIC_TPR, (cr8 & 0xf) << 4);

@@ -206,6 +206,9 @@ static inline u8 lapic_get_cr8(const struct lapic *lapic)
 {
 	return lapic_read_reg(lapic, LAPIC_TPR) >> 4;
 }
+void lapic_set_tpr(struct lapic *lapic, u8 tpr);
+/* As KVM's VAPIC page has it: TPR, class in service in bits 15:12, highest request in 31:24. */
+u32 lapic_vapic_word(const struct lapic *lapic);
 void lapic_set_cr8(struct lapic *lapic, u8 cr8);
 
 /*
