@@ -54,6 +54,8 @@ static const char *header_fault(const struct setup_header *hdr)
 		return "damaged: its alignment is no power of two";
 	if (!hdr->init_size)
 		return "damaged: it says that it needs no memory";
+	if (hdr->pref_address > LAYOUT_HOLE)
+		return "damaged: it wants to be loaded beyond 3 GiB";
 	return NULL;
 }
 
@@ -89,20 +91,19 @@ static uint64_t align_up(uint64_t value, uint64_t alignment)
 	return (value + alignment - 1) & ~(alignment - 1);
 }
 
+/*
+ * Loaded lower, a relocatable kernel would move itself up to pref_address all the same (boot.rst,
+ * init_size), so there is no point in trying.
+ */
 int bzimage_place(const struct bzimage *image, uint64_t low_ram, uint64_t *load, struct error *err)
 {
 	const struct setup_header *hdr = &image->header;
-	uint64_t lowest = align_up(LAYOUT_HIGH_RAM, hdr->kernel_alignment);
 
 	*load = hdr->pref_address;
-	if (*load >= LAYOUT_HIGH_RAM && *load <= low_ram && hdr->init_size <= low_ram - *load)
+	if (*load < LAYOUT_HIGH_RAM)
+		*load = align_up(LAYOUT_HIGH_RAM, hdr->kernel_alignment);
+	if (*load <= low_ram && hdr->init_size <= low_ram - *load)
 		return 0;
-	if (hdr->relocatable_kernel && lowest <= low_ram && hdr->init_size <= low_ram - lowest) {
-		*load = lowest;
-		return 0;
-	}
-	if (hdr->relocatable_kernel)
-		*load = lowest;
 	return error_set(err, EXIT_USAGE,
 			 "--memory: this kernel needs at least %" PRIu64 "M to start",
 			 mebibytes(*load + hdr->init_size));

@@ -170,22 +170,21 @@ START_TEST(launcher_boot_placement)
 	ck_assert_uint_eq(load, 16 * MIB);
 	ck_assert_int_eq(bzimage_place(&image, 64 * MIB, &load, &err), 0);
 	ck_assert_uint_eq(load, 16 * MIB);
-	/* One byte less, and it moves down to the first aligned address above 1 MiB. */
-	ck_assert_int_eq(bzimage_place(&image, 64 * MIB - 1, &load, &err), 0);
-	ck_assert_uint_eq(load, 2 * MIB);
-	ck_assert_int_eq(bzimage_place(&image, 50 * MIB, &load, &err), 0);
-	check_refused(bzimage_place(&image, 50 * MIB - 4096, &load, &err),
-		      "--memory: this kernel needs at least 50M to start");
-	image.header.relocatable_kernel = 0;
-	check_refused(bzimage_place(&image, 60 * MIB, &load, &err),
+	/* Lower is no use: the kernel would move itself up to pref_address (boot.rst, init_size). */
+	check_refused(bzimage_place(&image, 64 * MIB - 4096, &load, &err),
 		      "--memory: this kernel needs at least 64M to start");
-	/* Hostile addresses. */
-	image.header.pref_address = ~0ULL;
-	ck_assert_int_eq(bzimage_place(&image, 512 * MIB, &load, &err), -1);
+	check_refused(bzimage_place(&image, 4 * MIB, &load, &err),
+		      "--memory: this kernel needs at least 64M to start");
+	/* Never below 1 MiB, and aligned. */
 	image.header.pref_address = 0;
-	image.header.relocatable_kernel = 1;
 	ck_assert_int_eq(bzimage_place(&image, 512 * MIB, &load, &err), 0);
 	ck_assert_uint_eq(load, 2 * MIB);
+	hdr->pref_address = 3 * GIB + 1;
+	check_refused(parse(FILE_SIZE),
+		      "--kernel \"bz\": damaged: it wants to be loaded beyond 3 GiB");
+	hdr->pref_address = ~0ULL;
+	check_refused(parse(FILE_SIZE),
+		      "--kernel \"bz\": damaged: it wants to be loaded beyond 3 GiB");
 }
 END_TEST
 
