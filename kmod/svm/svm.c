@@ -45,10 +45,8 @@ static int svm_probe(const char **why)
 	 * The CPU's word, not the kernel's: 15.4 tells one that lacks SVM from one where firmware
 	 * has locked it.
 	 */
-	if (cpuid_eax(0x80000000) < CPUID_SVM || !(cpuid_ecx(CPUID_EXT_FEATURES) & BIT(2))) {
-		*why = "the CPU has no SVM";
-		return -ENODEV;
-	}
+	if (cpuid_eax(0x80000000) < CPUID_SVM || !(cpuid_ecx(CPUID_EXT_FEATURES) & BIT(2)))
+		return -ENOENT;
 	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS) && (vm_cr & VM_CR_LOCK)) {
 		*why = "SVM is disabled by firmware (its setup calls it SVM or virtualization)";
 		return -ENODEV;
@@ -476,6 +474,9 @@ static void svm_run(struct vcpu *vcpu)
 		    svm_host.virtual_spec_ctrl ? host_spec_ctrl : (u32)svm->spec_ctrl,
 		    host_spec_ctrl);
 	switch_xss(svm, svm_host.xss);
+	/* VMSCAPE: what the guest has taught the predictors is not for this process either. */
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
 	if (unlikely((u32)control->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
 		machine_check();
 	read_state(svm);
