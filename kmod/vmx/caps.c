@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which VMX features this CPU has, and the values of the VMCS controls that follow (SDM vol 3, appendix A). */
+/*
+ * Which VMX features this CPU has, and the values of the VMCS controls that follow (SDM vol 3,
+ * appendix A).
+ */
 #include <linux/cpu.h>
 #include <linux/kernel.h>
 #include <asm/cpuid.h>
@@ -19,14 +22,20 @@ struct vmx_caps vmx_caps __ro_after_init;
 #define BASIC_MEMORY_TYPE_SHIFT 50
 #define MEMORY_TYPE_WB 6
 
-/* CR4.FRED: events then do not go through the IDT, by which this module hands on NMIs and machine checks. */
+/*
+ * CR4.FRED: events then do not go through the IDT, by which this module hands on NMIs and machine
+ * checks.
+ */
 #define CR4_FRED BIT_ULL(32)
 
-/* What a guest may set in CR4 if the CPU can: CET, user interrupts, key locker and the like are not handled. */
-#define CR4_KNOWN                                                                                  \
-	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE |        \
-	 X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |           \
-	 X86_CR4_UMIP | X86_CR4_LA57 | X86_CR4_FSGSBASE | X86_CR4_PCIDE | X86_CR4_OSXSAVE |        \
+/*
+ * What a guest may set in CR4 if the CPU can: CET, user interrupts, key locker and the like are not
+ * handled.
+ */
+#define CR4_KNOWN                                                                           \
+	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE | \
+	 X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |    \
+	 X86_CR4_UMIP | X86_CR4_LA57 | X86_CR4_FSGSBASE | X86_CR4_PCIDE | X86_CR4_OSXSAVE | \
 	 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE)
 
 struct control_word {
@@ -37,14 +46,14 @@ struct control_word {
 };
 
 /*
- * CR3 accesses, INVLPG and RDTSC do not exit; these are 0 in the "true" capability MSRs. The ENCLS control is wanted
- * only so that SGX instructions exit, where the CPU has them.
+ * CR3 accesses, INVLPG and RDTSC do not exit; these are 0 in the "true" capability MSRs. The ENCLS
+ * control is wanted only so that SGX instructions exit, where the CPU has them.
  */
 static const struct control_word control_words[] = {
 	{
 		.msr = MSR_IA32_VMX_TRUE_PINBASED_CTLS,
-		.required = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
-			    PIN_BASED_VIRTUAL_NMIS,
+		.required =
+			PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS,
 		.value = &vmx_caps.pin,
 	},
 	{
@@ -80,7 +89,10 @@ static const struct control_word control_words[] = {
 	},
 };
 
-/* One sentence per thing that an old CPU lacks; what is not here has been there since the first VMX. */
+/*
+ * One sentence per thing that an old CPU lacks; what is not here has been there since the first
+ * VMX.
+ */
 static const struct {
 	u32 msr, bit;
 	const char *why;
@@ -141,10 +153,8 @@ int vmx_probe(const char **why)
 	const u64 enabled = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
 
 	/* Not boot_cpu_has(): the kernel clears that one when the firmware has locked VMX. */
-	if (!(cpuid_ecx(1) & BIT(5))) {
-		*why = "this CPU has no VMX";
-		return -ENODEV;
-	}
+	if (!(cpuid_ecx(1) & BIT(5)))
+		return -ENOENT;
 	if ((read_capability(MSR_IA32_FEAT_CTL) & enabled) != enabled) {
 		*why = "VMX is disabled by firmware (IA32_FEATURE_CONTROL)";
 		return -ENODEV;
@@ -176,8 +186,8 @@ static void find_ept_features(u64 ept_vpid)
 	vmx_caps.ept_ad = ept_vpid & VMX_EPT_AD_BIT;
 	vmx_caps.ept_2m = ept_vpid & VMX_EPT_2MB_PAGE_BIT;
 	vmx_caps.ept_1g = ept_vpid & VMX_EPT_1GB_PAGE_BIT;
-	vmx_caps.invept_type = ept_vpid & VMX_EPT_EXTENT_CONTEXT_BIT ? VMX_EPT_EXTENT_CONTEXT :
-								       VMX_EPT_EXTENT_GLOBAL;
+	vmx_caps.invept_type = ept_vpid & VMX_EPT_EXTENT_CONTEXT_BIT ? VMX_EPT_EXTENT_CONTEXT
+								     : VMX_EPT_EXTENT_GLOBAL;
 }
 
 void vmx_find_caps(struct vmm_caps *caps)
@@ -194,6 +204,5 @@ void vmx_find_caps(struct vmm_caps *caps)
 		.guest_phys_bits = min_t(u8, 48, boot_cpu_data.x86_phys_bits),
 		.cr4_allowed = read_capability(MSR_IA32_VMX_CR4_FIXED1) & CR4_KNOWN,
 	};
-	vmx_caps.cr0_fixed1 = read_capability(MSR_IA32_VMX_CR0_FIXED0) &
-			      ~(X86_CR0_PE | X86_CR0_PG);
+	vmx_caps.cr0_fixed1 = read_capability(MSR_IA32_VMX_CR0_FIXED0) & ~(X86_CR0_PE | X86_CR0_PG);
 }

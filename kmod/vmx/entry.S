@@ -35,8 +35,8 @@
 /*
  * int vmx_enter(u64 *regs, struct vmx_transition *transition)
  *
- * IRQs off. No RET and no indirect branch between the write of the guest's SPEC_CTRL and the entry, nor between the
- * exit and the write of the host's.
+ * IRQs off. No RET and no indirect branch between the write of the guest's SPEC_CTRL and the entry,
+ * nor between the exit and the write of the host's.
  */
 SYM_FUNC_START(vmx_enter)
 	push	%rbp
@@ -142,8 +142,12 @@ SYM_INNER_LABEL_ALIGN(vmx_exited, SYM_L_GLOBAL)
 	xor	%r14d, %r14d
 	xor	%r15d, %r15d
 
-	/* The guest may have filled the return stack buffer: before the first RET that has no CALL here. */
-	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
+	/*
+	 * The guest may have filled the return stack buffer: before the first RET that has no CALL
+	 * here.
+	 */
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
+			   X86_FEATURE_RSB_VMEXIT_LITE
 
 	pop	%rdi
 	pop	%rsi

@@ -25,7 +25,9 @@ struct vmx_transition {
 	u32 flags;
 };
 
-/* Enter the guest, come back on its exit. Nonzero: VMfail, the CPU did not try (SDM vol 3, 31.2). */
+/*
+ * Enter the guest, come back on its exit. Nonzero: VMfail, the CPU did not try (SDM vol 3, 31.2).
+ */
 asmlinkage int vmx_enter(u64 *regs, struct vmx_transition *transition);
 /* Where an exit lands: for HOST_RIP only. */
 asmlinkage void vmx_exited(void);

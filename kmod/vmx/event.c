@@ -28,7 +28,10 @@ static __always_inline void set_interruptibility(struct vcpu_vmx *vmx, u32 mask,
 	}
 }
 
-/* Delivered again at the instruction that raised them, and so need its length (SDM vol 3, 27.6.1.2). */
+/*
+ * Delivered again at the instruction that raised them, and so need its length (SDM vol 3,
+ * 27.6.1.2).
+ */
 static bool is_software_event(u8 type)
 {
 	return type == VMM_EVENT_SOFT_INTERRUPT || type == VMM_EVENT_SOFT_EXCEPTION ||
@@ -52,8 +55,8 @@ void vmx_inject(struct vcpu *vcpu, const struct vmm_event *event)
 }
 
 /*
- * The exit came while an event was delivered: it has to be delivered again (SDM vol 3, 28.2.4). True if so; then
- * vcpu->requeue is that event.
+ * The exit came while an event was delivered: it has to be delivered again (SDM vol 3, 28.2.4).
+ * True if so; then vcpu->requeue is that event.
  */
 bool vmx_take_interrupted_event(struct vcpu_vmx *vmx)
 {
@@ -72,7 +75,10 @@ bool vmx_take_interrupted_event(struct vcpu_vmx *vmx)
 		event->error = vmcs_read(IDT_VECTORING_ERROR_CODE);
 	if (is_software_event(event->type))
 		event->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-	/* The injection of an NMI blocked NMIs, and must not find them blocked (SDM vol 3, 27.7.1.2). */
+	/*
+	 * The injection of an NMI blocked NMIs, and must not find them blocked (SDM vol 3,
+	 * 27.7.1.2).
+	 */
 	if (event->type == VMM_EVENT_NMI)
 		set_interruptibility(vmx, GUEST_INTR_STATE_NMI, 0);
 	return true;
@@ -96,8 +102,9 @@ void vmx_set_windows(struct vcpu *vcpu, bool irq, bool nmi)
 	u32 controls = vmx_caps.primary;
 
 	/*
-	 * An NMI window is open in the shadow of STI, where vmx_nmi_allowed() says no: the exit would come again
-	 * without end. IF is set there, so that an interrupt window opens when the shadow ends.
+	 * An NMI window is open in the shadow of STI, where vmx_nmi_allowed() says no: the exit
+	 * would come again without end. IF is set there, so that an interrupt window opens when the
+	 * shadow ends.
 	 */
 	if (unlikely(nmi) && interruptibility(vmx) & GUEST_INTR_STATE_STI) {
 		nmi = false;
@@ -143,6 +150,5 @@ bool vmx_get_nmi_masked(struct vcpu *vcpu)
 
 void vmx_set_nmi_masked(struct vcpu *vcpu, bool masked)
 {
-	set_interruptibility(to_vmx(vcpu), GUEST_INTR_STATE_NMI,
-			     masked ? GUEST_INTR_STATE_NMI : 0);
+	set_interruptibility(to_vmx(vcpu), GUEST_INTR_STATE_NMI, masked ? GUEST_INTR_STATE_NMI : 0);
 }

@@ -32,7 +32,10 @@ struct exit_row {
 #define EXIT_REASON_GETSEC 11
 #define EXIT_REASON_RSM 17
 
-#define INSTRUCTION(kind) { VMM_EXIT_##kind, EXIT_HAS_LENGTH }
+#define INSTRUCTION(kind)                        \
+	{                                        \
+		VMM_EXIT_##kind, EXIT_HAS_LENGTH \
+	}
 
 /* What is not here, or is and should not happen, is VMM_EXIT_UNKNOWN. */
 static const struct exit_row exit_rows[] = {
@@ -162,8 +165,9 @@ static void decode_dr(struct vmm_exit *exit)
 }
 
 /*
- * The host's NMI or machine check ended the guest's run: hand it on as the CPU would have. The kernel exports no entry
- * for them that all versions have, but the IDT has one. An NMI exit leaves NMIs blocked until the handler's IRET.
+ * The host's NMI or machine check ended the guest's run: hand it on as the CPU would have. The
+ * kernel exports no entry for them that all versions have, but the IDT has one. An NMI exit leaves
+ * NMIs blocked until the handler's IRET.
  */
 static bool handle_host_event(u32 info)
 {
@@ -183,14 +187,18 @@ static void decode_debug_exception(struct vcpu_vmx *vmx, struct vmm_exit *exit, 
 	struct vcpu *vcpu = &vmx->vcpu;
 
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
-		/* INT1 is a trap that leaves DR6 alone; the exit came before it, at the instruction. */
+		/*
+		 * INT1 is a trap that leaves DR6 alone; the exit came before it, at the
+		 * instruction.
+		 */
 		vcpu_set_reg(vcpu, VMM_REG_RIP,
 			     vcpu_rip(vcpu) + vmcs_read(VM_EXIT_INSTRUCTION_LEN));
 	else
 		exit->exception.payload = vmcs_read(EXIT_QUALIFICATION);
 	/*
-	 * With TF in the shadow of STI or MOV SS an entry insists on a pending single-step trap, which this exit
-	 * has discarded (SDM vol 3, 27.3.1.5): a guest's user could end the VM with MOV SS; INT1.
+	 * With TF in the shadow of STI or MOV SS an entry insists on a pending single-step trap,
+	 * which this exit has discarded (SDM vol 3, 27.3.1.5): a guest's user could end the VM with
+	 * MOV SS; INT1.
 	 */
 	if (vmx_get_shadow(vcpu) && vcpu_rflags(vcpu) & X86_EFLAGS_TF)
 		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS,
@@ -207,13 +215,15 @@ static void decode_exception(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool i
 		exit->kind = VMM_EXIT_RESUME;
 		return;
 	}
-	/* An IRET that faulted had unblocked NMIs; for a double fault the bit is undefined (28.2.3). */
+	/*
+	 * An IRET that faulted had unblocked NMIs; for a double fault the bit is undefined
+	 * (28.2.3).
+	 */
 	if (info & INTR_INFO_UNBLOCK_NMI && !in_delivery && vector != X86_TRAP_DF)
 		vmx_set_nmi_masked(vcpu, true);
 	exit->exception.vector = vector;
 	exit->exception.has_error = info & INTR_INFO_DELIVER_CODE_MASK;
-	exit->exception.error =
-		exit->exception.has_error ? vmcs_read(VM_EXIT_INTR_ERROR_CODE) : 0;
+	exit->exception.error = exit->exception.has_error ? vmcs_read(VM_EXIT_INTR_ERROR_CODE) : 0;
 	exit->exception.payload = 0;
 	if (vector == X86_TRAP_DB)
 		decode_debug_exception(vmx, exit, info);
@@ -284,7 +294,10 @@ static noinstr int transition(struct vcpu_vmx *vmx)
 	return failed;
 }
 
-/* Both can change while the thread is in the kernel: PCIDs are handed out anew, and CR4 follows the task. */
+/*
+ * Both can change while the thread is in the kernel: PCIDs are handed out anew, and CR4 follows the
+ * task.
+ */
 static void write_host_cr3_cr4(struct vcpu_vmx *vmx)
 {
 	u64 cr3 = __get_current_cr3_fast(), cr4 = cr4_read_shadow();
@@ -317,8 +330,8 @@ static void prepare_spec_ctrl(struct vcpu_vmx *vmx)
 }
 
 /*
- * Performance counters that perf wants in one world only. PEBS must never run in the guest: it writes to the host's
- * linear addresses, which there are the guest's.
+ * Performance counters that perf wants in one world only. PEBS must never run in the guest: it
+ * writes to the host's linear addresses, which there are the guest's.
  */
 static void switch_counters(const struct perf_guest_switch_msr *counters, int nr, bool to_guest)
 {
@@ -379,7 +392,10 @@ void vmx_run(struct vcpu *vcpu)
 	}
 	vmx->injected.valid = false;
 	decode(vmx, reason);
-	/* Emulation reads and writes memory of the guest's owner, which others must not find in L1D. */
+	/*
+	 * Emulation reads and writes memory of the guest's owner, which others must not find in
+	 * L1D.
+	 */
 	if (vcpu->exit.kind == VMM_EXIT_MEMORY || vcpu->exit.kind == VMM_EXIT_PIO)
 		vmx->flush_l1d = true;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The guest-state area of the VMCS (SDM vol 3, 25.4): registers, segments, control registers, MSRs. */
+/*
+ * The guest-state area of the VMCS (SDM vol 3, 25.4): registers, segments, control registers, MSRs.
+ */
 #include <linux/kernel.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -39,10 +41,10 @@ void vmx_cache_reg(struct vcpu *vcpu, unsigned int reg)
 }
 
 /* All but the defined bits are reserved and refused by the entry (SDM vol 3, 27.3.1.4). */
-#define RFLAGS_DEFINED                                                                             \
-	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | X86_EFLAGS_SF |           \
-	 X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_OF | X86_EFLAGS_IOPL |         \
-	 X86_EFLAGS_NT | X86_EFLAGS_RF | X86_EFLAGS_VM | X86_EFLAGS_AC | X86_EFLAGS_VIF |          \
+#define RFLAGS_DEFINED                                                                     \
+	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | X86_EFLAGS_SF |   \
+	 X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_OF | X86_EFLAGS_IOPL | \
+	 X86_EFLAGS_NT | X86_EFLAGS_RF | X86_EFLAGS_VM | X86_EFLAGS_AC | X86_EFLAGS_VIF |  \
 	 X86_EFLAGS_VIP | X86_EFLAGS_ID)
 
 /* Before an entry: what common code has changed since the last one. */
@@ -77,9 +79,10 @@ static bool pdpte_valid(u64 pdpte)
 }
 
 /*
- * In PAE paging the CPU holds the four page-directory pointers in registers. With EPT it loads them itself at MOV to
- * CR3, but an entry takes them from the VMCS (SDM vol 3, 27.3.2.4): fill them in where software made the mode or
- * CR3. An invalid one would fail the entry; it becomes one that is not present, and the guest takes a page fault.
+ * In PAE paging the CPU holds the four page-directory pointers in registers. With EPT it loads them
+ * itself at MOV to CR3, but an entry takes them from the VMCS (SDM vol 3, 27.3.2.4): fill them in
+ * where software made the mode or CR3. An invalid one would fail the entry; it becomes one that is
+ * not present, and the guest takes a page fault.
  */
 static void load_pdptes(struct vcpu *vcpu)
 {
@@ -114,7 +117,10 @@ void vmx_set_pdptrs(struct vcpu *vcpu, const u64 pdptrs[PDPTE_COUNT])
 			   pdptrs[i] & 1 && pdpte_valid(pdptrs[i]) ? pdptrs[i] : 0);
 }
 
-/* The guest's caching bits stay in the shadow: CR0.CD would slow the whole core, and memory types are the EPT's. */
+/*
+ * The guest's caching bits stay in the shadow: CR0.CD would slow the whole core, and memory types
+ * are the EPT's.
+ */
 static void write_guest_cr0(struct vcpu *vcpu, u64 cr0)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
@@ -133,15 +139,18 @@ void vmx_set_cr0(struct vcpu *vcpu, u64 cr0)
 }
 
 /* Bits that change nothing outside the guest and that common code reads only when asked. */
-#define CR4_HARMLESS                                                                               \
-	(X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR |     \
+#define CR4_HARMLESS                                                                           \
+	(X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | \
 	 X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE)
 
 static void write_guest_cr4(struct vcpu *vcpu, u64 cr4)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	u64 owned = CR4_HARMLESS & vmm_caps.cr4_allowed & ~vcpu->has.cr4_reserved;
-	/* A machine check with CR4.MCE clear shuts the CPU down: the host's setting is in force, always. */
+	/*
+	 * A machine check with CR4.MCE clear shuts the CPU down: the host's setting is in force,
+	 * always.
+	 */
 	u64 value = (cr4 & ~X86_CR4_MCE) | (cr4_read_shadow() & X86_CR4_MCE) | X86_CR4_VMXE;
 
 	vmcs_write(GUEST_CR4, value);
@@ -161,7 +170,10 @@ void vmx_set_cr4(struct vcpu *vcpu, u64 cr4)
 	load_pdptes(vcpu);
 }
 
-/* An entry to IA-32e mode takes a busy 64-bit TSS in TR, which the CPU itself does not (SDM vol 3, 27.3.1.2). */
+/*
+ * An entry to IA-32e mode takes a busy 64-bit TSS in TR, which the CPU itself does not (SDM vol 3,
+ * 27.3.1.2).
+ */
 static void fix_long_mode_tr(void)
 {
 	u32 access = vmcs_read(GUEST_TR_AR_BYTES);
@@ -228,7 +240,10 @@ void vmx_get_segment(struct vcpu *vcpu, unsigned int seg, struct kvm_segment *ou
 		.limit = vmcs_read(segment_field(seg, GUEST_ES_LIMIT)),
 		.selector = vmcs_read(segment_field(seg, GUEST_ES_SELECTOR)),
 		.type = access & VMX_AR_TYPE_MASK,
-		/* Usable ones are present; userspace that drops `unusable` must not make this one usable. */
+		/*
+		 * Usable ones are present; userspace that drops `unusable` must not make this one
+		 * usable.
+		 */
 		.present = !unusable,
 		.dpl = VMX_AR_DPL(access),
 		.db = access >> ACCESS_DB_SHIFT & 1,
@@ -240,7 +255,10 @@ void vmx_get_segment(struct vcpu *vcpu, unsigned int seg, struct kvm_segment *ou
 	};
 }
 
-/* What userspace may leave out and an entry insists on (SDM vol 3, 27.3.1.2): accessed, and busy for TR. */
+/*
+ * What userspace may leave out and an entry insists on (SDM vol 3, 27.3.1.2): accessed, and busy
+ * for TR.
+ */
 static u32 segment_access(unsigned int seg, const struct kvm_segment *in)
 {
 	u32 type = in->type & VMX_AR_TYPE_MASK;
@@ -408,10 +426,12 @@ static void reset_segments(struct vcpu *vcpu)
 	static const struct kvm_segment data = {
 		.limit = RESET_LIMIT, .type = 3, .present = 1, .s = 1
 	};
-	static const struct kvm_segment code = {
-		.selector = RESET_CS_SELECTOR, .base = RESET_CS_BASE, .limit = RESET_LIMIT,
-		.type = 11, .present = 1, .s = 1
-	};
+	static const struct kvm_segment code = { .selector = RESET_CS_SELECTOR,
+						 .base = RESET_CS_BASE,
+						 .limit = RESET_LIMIT,
+						 .type = 11,
+						 .present = 1,
+						 .s = 1 };
 	static const struct kvm_segment ldtr = { .limit = RESET_LIMIT, .type = 2, .present = 1 };
 	static const struct kvm_segment tr = { .limit = RESET_LIMIT, .type = 11, .present = 1 };
 	static const struct kvm_dtable table = { .limit = RESET_LIMIT };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The host's state around the guest's run: the host-state area of the VMCS, what an exit does not restore, and the
- * L1D flush.
+ * The host's state around the guest's run: the host-state area of the VMCS, what an exit does not
+ * restore, and the L1D flush.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -161,8 +161,9 @@ void vmx_host_cpu_disable(void)
 /* -- segments and their bases -- */
 
 /*
- * Before the first entry since load. IRQs off. An exit loads FS and GS with the base that the VMCS holds and makes DS,
- * ES and LDTR null (SDM vol 3, 28.5.2 and 28.5.3); it does not touch KERNEL_GS_BASE, which is the GS base of user mode.
+ * Before the first entry since load. IRQs off. An exit loads FS and GS with the base that the VMCS
+ * holds and makes DS, ES and LDTR null (SDM vol 3, 28.5.2 and 28.5.3); it does not touch
+ * KERNEL_GS_BASE, which is the GS base of user mode.
  */
 void vmx_switch_to_guest(struct vcpu_vmx *vmx)
 {
@@ -190,7 +191,9 @@ static void reload_segments(const struct vcpu_vmx *vmx)
 	if (vmx->host.gs)
 		load_gs_index(vmx->host.gs);
 	if (vmx->host.fs) {
-		/* The load takes the base from the descriptor; arch_prctl() may have set another. */
+		/*
+		 * The load takes the base from the descriptor; arch_prctl() may have set another.
+		 */
 		loadsegment(fs, vmx->host.fs);
 		x86_fsbase_write_cpu(vmx->written.host_fs_base);
 	}
@@ -200,7 +203,9 @@ static void reload_segments(const struct vcpu_vmx *vmx)
 	}
 }
 
-/* Preemption off, before anything else runs on this CPU in the thread's name. The user MSRs stay. */
+/*
+ * Preemption off, before anything else runs on this CPU in the thread's name. The user MSRs stay.
+ */
 void vmx_switch_to_host(struct vcpu_vmx *vmx)
 {
 	unsigned long flags;
@@ -214,7 +219,10 @@ void vmx_switch_to_host(struct vcpu_vmx *vmx)
 		reload_segments(vmx);
 	if (vmx->host.gs || vmx->kernel_gs_base != vmx->host.kernel_gs_base)
 		native_wrmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
-	/* The exit made the limits of TSS and GDT 0x67 and 0xffff: no I/O bitmap, and room behind the GDT. */
+	/*
+	 * The exit made the limits of TSS and GDT 0x67 and 0xffff: no I/O bitmap, and room behind
+	 * the GDT.
+	 */
 	invalidate_tss_limit();
 	load_fixmap_gdt(raw_smp_processor_id());
 	local_irq_restore(flags);
@@ -267,7 +275,10 @@ static int l1d_setup(void)
 	return 0;
 }
 
-/* Old microcode: read 64 KiB, twice the size of L1D, a line at a time; first a byte of each page for the TLB. */
+/*
+ * Old microcode: read 64 KiB, twice the size of L1D, a line at a time; first a byte of each page
+ * for the TLB.
+ */
 static noinstr void displace_l1d(void)
 {
 	unsigned int size = PAGE_SIZE << L1D_PAGES_ORDER;
@@ -290,7 +301,10 @@ static noinstr void displace_l1d(void)
 		     : "eax", "ebx", "ecx", "edx", "cc", "memory");
 }
 
-/* Right before the entry. In the conditional mode only if something other than our own exit path has run. */
+/*
+ * Right before the entry. In the conditional mode only if something other than our own exit path
+ * has run.
+ */
 noinstr void vmx_flush_l1d(struct vcpu_vmx *vmx)
 {
 	bool flush = vmx->flush_l1d || l1d_flush_always;
@@ -313,9 +327,9 @@ noinstr void vmx_flush_l1d(struct vcpu_vmx *vmx)
 
 int vmx_host_setup(void)
 {
-	user_msrs = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID) ?
-			    VMX_USER_MSRS :
-			    VMX_USER_TSC_AUX;
+	user_msrs = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID)
+			    ? VMX_USER_MSRS
+			    : VMX_USER_TSC_AUX;
 	return l1d_setup();
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The VMX instructions (SDM vol 3, chapter 31). The numbers of the VMCS fields and of the controls are in <asm/vmx.h>.
+ * The VMX instructions (SDM vol 3, chapter 31). The numbers of the VMCS fields and of the controls
+ * are in <asm/vmx.h>.
  *
- * Each has an exception-table entry: after a reboot notifier or a panic has left VMX they fault with #UD, and the
- * fault must not become an oops. Reads give 0 then; for the others nothing happens.
+ * Each has an exception-table entry: after a reboot notifier or a panic has left VMX they fault
+ * with #UD, and the fault must not become an oops. Reads give 0 then; for the others nothing
+ * happens.
  */
 #ifndef VMM_VMX_VMCS_H
 #define VMM_VMX_VMCS_H
@@ -23,11 +25,13 @@ static __always_inline u64 vmcs_read(unsigned long field)
 {
 	unsigned long value;
 
-	asm volatile("1: vmread %[field], %[value]\n2:\n" _ASM_EXTABLE_TYPE_REG(
-			     1b, 2b, EX_TYPE_ZERO_REG, %[value])
+	/* clang-format off */
+	asm volatile("1: vmread %[field], %[value]\n2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_ZERO_REG, %[value])
 		     : [value] "=r"(value)
 		     : [field] "r"(field)
 		     : "cc");
+	/* clang-format on */
 	return value;
 }
 

@@ -24,7 +24,9 @@ static_assert(offsetof(struct vmx_transition, host_spec_ctrl) == VMX_TRANSITION_
 static_assert(offsetof(struct vmx_transition, flags) == VMX_TRANSITION_FLAGS);
 static_assert(offsetof(struct vcpu_vmx, vcpu) == 0);
 
-/* VMXON region and VMCS: a page each, of which the hardware names the first word (SDM vol 3, 25.2). */
+/*
+ * VMXON region and VMCS: a page each, of which the hardware names the first word (SDM vol 3, 25.2).
+ */
 struct vmcs {
 	u32 revision;
 	u32 abort;
@@ -60,11 +62,11 @@ static struct vmcs *alloc_vmcs(int node, gfp_t gfp)
 
 /* What an exit saves and an entry loads, with no help and for nobody else to see. */
 static const u32 open_msrs[] = {
-	MSR_FS_BASE,	      MSR_GS_BASE,	    MSR_KERNEL_GS_BASE,
+	MSR_FS_BASE,	      MSR_GS_BASE,	     MSR_KERNEL_GS_BASE,
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 };
 
-static u8 *msr_bitmap;		 /* all but open_msrs exit */
+static u8 *msr_bitmap; /* all but open_msrs exit */
 static u8 *msr_bitmap_spec_ctrl; /* all but those and SPEC_CTRL */
 
 static void open_msr(u8 *bitmap, u32 msr)
@@ -92,7 +94,10 @@ static u8 *make_msr_bitmap(void)
 	return bitmap;
 }
 
-/* The guest uses SPEC_CTRL: an exit for each of its kernel entries would cost more than the RDMSR at exits. */
+/*
+ * The guest uses SPEC_CTRL: an exit for each of its kernel entries would cost more than the RDMSR
+ * at exits.
+ */
 void vmx_open_spec_ctrl(struct vcpu_vmx *vmx)
 {
 	if (!vmx->spec_ctrl_open) {
@@ -144,9 +149,9 @@ static const struct pgtable_format *vmx_pgtable_format(void)
 static void choose_ept_format(void)
 {
 	ept_format = vmx_caps.ept_ad ? pgtable_format_ept_ad : pgtable_format_ept;
-	ept_format.max_level = !vmx_caps.ept_2m ? PGTABLE_4K :
-			       !vmx_caps.ept_1g ? PGTABLE_2M :
-						  PGTABLE_1G;
+	ept_format.max_level = !vmx_caps.ept_2m	  ? PGTABLE_4K
+			       : !vmx_caps.ept_1g ? PGTABLE_2M
+						  : PGTABLE_1G;
 	ept_format.nx_huge = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 }
 
@@ -220,7 +225,9 @@ static void vmx_cpu_disable(void)
 	this_cpu_write(vmx_cpu.current_vcpu, NULL);
 	vmx_vmxoff();
 	cr4_clear_bits(X86_CR4_VMXE);
-	/* The panic path stops other CPUs by NMI, anywhere; nothing returns to userspace after it. */
+	/*
+	 * The panic path stops other CPUs by NMI, anywhere; nothing returns to userspace after it.
+	 */
 	if (in_nmi())
 		return;
 	intel_pt_handle_vmx(0);
@@ -286,8 +293,8 @@ static void write_controls(struct vcpu_vmx *vmx)
 }
 
 /*
- * Everything that stays as it is. An #AC or #DB that recurs while it is delivered would keep the CPU in microcode for
- * ever (CVE-2015-5307, CVE-2015-8104); machine checks are the host's.
+ * Everything that stays as it is. An #AC or #DB that recurs while it is delivered would keep the
+ * CPU in microcode for ever (CVE-2015-5307, CVE-2015-8104); machine checks are the host's.
  */
 static void write_constants(struct vcpu_vmx *vmx)
 {
@@ -318,8 +325,8 @@ static void vmx_flush_tlb(struct vcpu *vcpu)
 }
 
 /*
- * The VMCS is current here only between load and put, and clear everywhere else, so that no CPU ever has to be asked
- * to let go of it.
+ * The VMCS is current here only between load and put, and clear everywhere else, so that no CPU
+ * ever has to be asked to let go of it.
  */
 static void vmx_load(struct vcpu *vcpu, int cpu)
 {

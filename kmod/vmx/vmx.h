@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The VMX backend. vmx.c: VMX on each CPU, lifetime and placing of a vCPU; caps.c: what the CPU can do; host.c: the
- * host's state around the guest's run; guest.c: the guest's registers; event.c: injection; exit.c: the run itself and
- * what came of it; entry.S: the instructions.
+ * The VMX backend. vmx.c: VMX on each CPU, lifetime and placing of a vCPU; caps.c: what the CPU can
+ * do; host.c: the host's state around the guest's run; guest.c: the guest's registers; event.c:
+ * injection; exit.c: the run itself and what came of it; entry.S: the instructions.
  */
 #ifndef VMM_VMX_VMX_H
 #define VMM_VMX_VMX_H
@@ -17,7 +17,8 @@
 #include "vmx/vmcs.h"
 
 /*
- * CR0 bits that the guest changes without an exit: nothing outside depends on them. With EPT that is true of WP, too.
+ * CR0 bits that the guest changes without an exit: nothing outside depends on them. With EPT that
+ * is true of WP, too.
  */
 #define VMX_CR0_GUEST_OWNED (X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
 
@@ -33,8 +34,9 @@ struct vmx_caps {
 extern struct vmx_caps vmx_caps;
 
 /*
- * MSRs that only user mode uses, or SYSCALL: the guest's values stay in the CPU across exits, until the thread
- * returns to userspace or another vCPU needs the place. Accesses by the guest exit, so that the values here are right.
+ * MSRs that only user mode uses, or SYSCALL: the guest's values stay in the CPU across exits, until
+ * the thread returns to userspace or another vCPU needs the place. Accesses by the guest exit, so
+ * that the values here are right.
  */
 enum vmx_user_msr {
 	VMX_USER_STAR,
@@ -44,7 +46,9 @@ enum vmx_user_msr {
 	VMX_USER_MSRS,
 };
 
-/* What the VMCS of this vCPU holds already: to write only what changes. Owned by the vCPU's thread. */
+/*
+ * What the VMCS of this vCPU holds already: to write only what changes. Owned by the vCPU's thread.
+ */
 struct vmx_written {
 	u32 primary;
 	u32 entry;
@@ -63,10 +67,10 @@ struct vcpu_vmx {
 	struct vmcs *vmcs;
 	u64 vmcs_hpa;
 	u64 serial; /* unlike an address never used twice: tells vCPUs apart for the IBPB */
-	int last_cpu; /* whose host fields the VMCS holds, and where stale translations cannot be; -1 */
+	int last_cpu; /* whose host fields the VMCS holds; -1 */
 	u16 vpid;
 	bool vmcs_ready; /* the constant fields are written */
-	bool guest_msrs; /* the CPU holds the guest's KERNEL_GS_BASE and user MSRs, not the host's */
+	bool guest_msrs; /* the CPU holds the guest's KERNEL_GS_BASE and user MSRs */
 	bool flush_l1d; /* host data of other owners may be in L1D since the last entry */
 	bool spec_ctrl_open; /* the guest accesses SPEC_CTRL without exits */
 
