@@ -41,10 +41,7 @@ static int svm_probe(const char **why)
 {
 	u64 vm_cr;
 
-	/*
-	 * The CPU's word, not the kernel's: 15.4 tells one that lacks SVM from one where firmware
-	 * has locked it.
-	 */
+	/* The CPU's word, not the kernel's, which may hide what firmware has disabled (15.4). */
 	if (cpuid_eax(0x80000000) < CPUID_SVM || !(cpuid_ecx(CPUID_EXT_FEATURES) & BIT(2)))
 		return -ENOENT;
 	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS) && (vm_cr & VM_CR_LOCK)) {
