@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A page is taken from a guest that runs on another CPU and makes no exit of its own: only a flush that
- * reaches that CPU takes it away. Needs a host with two CPUs; with one the switch to the test flushes.
+ * A page is taken from a guest that runs on another CPU and makes no exit of its own: what it sees and
+ * what it writes from then on. Needs a host with two CPUs. The emulators of both hosts forget all
+ * translations at each exit, so there the exit that the host's own flush causes is as good as ours;
+ * a processor with ASIDs or VPIDs is not so kind.
  */
 #include <pthread.h>
 #include <sched.h>
