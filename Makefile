@@ -29,6 +29,10 @@ selftests: ## the programs that run in the test hosts
 check: ## all tests; narrow with HOST=svm|vmx KERNEL=6.1|6.12 TESTS=pattern
 	@HOST=$(HOST) KERNEL=$(KERNEL) TESTS='$(TESTS)' scripts/check
 
+bench: module ## exits and VMs measured on KVM and on ours, in one vmx host; BENCH=--tsv, KERNEL=6.12
+	@$(MAKE) -C selftests/bench
+	@scripts/testhost --host vmx --kernel $(KERNEL) --kvm --vmm --copy build/selftests/bench -- ./bench $(BENCH)
+
 demo: ## boot Debian in a VM on /dev/vmm, on this terminal; DEMO_HOST=svm|vmx|native
 	@scripts/demo
 
@@ -56,4 +60,4 @@ distclean: ## build/ altogether
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all module sparse launcher unit selftests check demo format setup install clean distclean help
+.PHONY: all module sparse launcher unit selftests check bench demo format setup install clean distclean help
