@@ -34,8 +34,8 @@ struct vmm_backend {
 	/* -- the machine -- */
 
 	/*
-	 * 0, or -ENODEV/-EBUSY with *why set to the words after "vmm: " in the one dmesg line.
-	 * Process context.
+	 * 0; -ENOENT: not this kind of CPU; -ENODEV: it is, but cannot be used, and *why is set to
+	 * the words after "vmm: " in the one dmesg line. Process context.
 	 */
 	int (*probe)(const char **why);
 	/*

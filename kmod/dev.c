@@ -194,30 +194,22 @@ static struct miscdevice device = {
 
 /* -- load and unload -- */
 
-/* The first backend that the silicon has; an answer of -EBUSY or "disabled by firmware" beats "not
- * there". */
+/* The one that the silicon has: a CPU has at most one of the two. */
 static int __init choose_backend(void)
 {
 	static const struct vmm_backend *const backends[] = { &vmx_backend, &svm_backend };
-	const char *why = "this CPU has neither VT-x nor SVM";
+	const char *why = "this CPU has neither VMX nor SVM";
+	int r = -ENOENT;
 	unsigned int i;
-	int r, error = -ENODEV;
 
-	for (i = 0; i < ARRAY_SIZE(backends); i++) {
-		const char *reason = NULL;
-
-		r = backends[i]->probe(&reason);
-		if (!r) {
-			backend = backends[i];
-			return 0;
-		}
-		if (reason) {
-			why = reason;
-			error = r;
-		}
+	for (i = 0; i < ARRAY_SIZE(backends) && r == -ENOENT; i++) {
+		backend = backends[i];
+		r = backend->probe(&why);
 	}
+	if (!r)
+		return 0;
 	pr_err("%s\n", why);
-	return error;
+	return -ENODEV;
 }
 
 static int __init vmm_init(void)

@@ -195,10 +195,23 @@ static void resume_callback(void)
 
 static COMPAT_SYSCORE(virt_syscore, suspend_callback, resume_callback);
 
+static void busy_here(void *info)
+{
+	struct enable_result *result = info;
+
+	if (backend->cpu_busy())
+		atomic_inc(&result->busy);
+}
+
 int virt_init(void)
 {
+	struct enable_result result = {};
 	int r;
 
+	on_each_cpu(busy_here, &result, 1);
+	r = enable_error(&result);
+	if (r)
+		return r;
 	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "virt/vmm:online", cpu_online_callback,
 			      cpu_offline_callback);
 	if (r < 0)

@@ -9,7 +9,11 @@
 
 DECLARE_PER_CPU(bool, virt_on);
 
-int virt_init(void); /* at load: hotplug, suspend and reboot callbacks */
+/*
+ * At load: hotplug, suspend and reboot callbacks. -EBUSY, and a line in dmesg, when another
+ * hypervisor holds a CPU.
+ */
+int virt_init(void);
 void virt_exit(void);
 
 /*

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The module itself: it stays while anything of it is in use, goes cleanly, and comes back. */
 #include <fcntl.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -97,4 +99,57 @@ TEST(unload_and_load_again, .vmm_only = true)
 		vcpu_destroy(&vcpu);
 		vm_destroy(&vm);
 	}
+}
+
+/* --- another hypervisor on the CPU --- */
+
+
+static void set_svme(bool on)
+{
+	u64 efer;
+	int fd = open("/dev/cpu/0/msr", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		test_skip("no /dev/cpu/0/msr");
+	CHECK_EQ(pread(fd, &efer, sizeof(efer), MSR_EFER), sizeof(efer));
+	CHECK_EQ(!!(efer & EFER_SVME), !on);
+	efer ^= EFER_SVME;
+	CHECK_EQ(pwrite(fd, &efer, sizeof(efer), MSR_EFER), sizeof(efer));
+	close(fd);
+}
+
+/* As if somebody else ran guests on CPU 0; on Intel CR4.VMXE says it, which user space cannot set. */
+TEST(load_refused_while_a_cpu_is_held, .vmm_only = true)
+{
+	int ret, error;
+
+	if (host_is_intel())
+		test_skip("not to be staged on Intel");
+	if (access("vmm.ko", R_OK) || access("/dev/cpu/0/msr", W_OK))
+		test_skip("vmm.ko or /dev/cpu/0/msr is not here");
+	wait_unused();
+	set_svme(true);
+	ret = load();
+	error = errno;
+	set_svme(false);
+	CHECK_OK(load());
+	CHECK(ret < 0);
+	CHECK_EQ(error, EBUSY);
+}
+
+TEST(vm_refused_while_a_cpu_is_held, .vmm_only = true)
+{
+	int dev, vm, error;
+
+	if (host_is_intel() || access("/dev/cpu/0/msr", W_OK))
+		test_skip("not to be staged here");
+	dev = device_open();
+	set_svme(true);
+	vm = ioctl(dev, KVM_CREATE_VM, 0);
+	error = errno;
+	set_svme(false);
+	CHECK(vm < 0);
+	CHECK_EQ(error, EBUSY);
+	vm = ioctl(dev, KVM_CREATE_VM, 0);
+	CHECK(vm >= 0);
 }
