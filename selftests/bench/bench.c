@@ -542,18 +542,24 @@ static void measure_life(void)
 	report_median(VM_LIFE, times);
 }
 
+/* Pages that the allocator has, those on per-CPU lists too. */
 static u64 free_memory(void)
 {
-	FILE *meminfo = fopen("/proc/meminfo", "r");
-	unsigned long long kib = 0;
+	FILE *zones = fopen("/proc/zoneinfo", "r");
+	unsigned long long pages = 0, value;
+	int refresh = open("/proc/sys/vm/stat_refresh", O_RDONLY);
 	char line[256];
 
-	CHECK(meminfo);
-	while (fgets(line, sizeof(line), meminfo))
-		if (sscanf(line, "MemFree: %llu kB", &kib) == 1)
-			break;
-	fclose(meminfo);
-	return kib << 10;
+	CHECK(zones);
+	/* Reading it adds up what CPUs have counted each for itself. */
+	CHECK(refresh >= 0 && read(refresh, line, sizeof(line)) >= 0);
+	close(refresh);
+	while (fgets(line, sizeof(line), zones))
+		if (sscanf(line, " nr_free_pages %llu", &value) == 1 ||
+		    sscanf(line, " count: %llu", &value) == 1)
+			pages += value;
+	fclose(zones);
+	return pages << 12;
 }
 
 #define MANY 48
