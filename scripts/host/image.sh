@@ -91,4 +91,53 @@ make_payload() {
   [ -z "$shell" ] || stty size 2>/dev/null >"$tree/testhost/winsize" || rm -f "$tree/testhost/winsize"
   { [ -z "$shell" ] || echo "TERM=${TERM:-vt100}"; printf '%s\n' "${environment[@]}"; } >"$tree/testhost/environment"
   pack "$tree" >"$out"
+  [ "$(stat -c %s "$out")" -le $((payload_size - 4096)) ] || fail "what is copied takes more than $((payload_room - 1)) MiB"
+}
+
+# Booting takes seconds in QEMU and a quarter of a minute in Bochs. So each kind of machine boots once, up to where
+# init waits for its payload, and its state is kept; a run restores it and finds its payload in memory that the
+# kernel does not own. The last megabyte of that may hold the firmware's tables, which user space must not map.
+payload_room=64
+payload_address=$(((memory < 2048 ? memory : 2048) << 20))
+payload_size=$(((payload_room - 1) << 20))
+arguments+=$(printf ' memmap=%dM$%#x testhost.payload=/dev/mem,%#x,%#x' \
+  $payload_room $payload_address $payload_address $payload_size)
+
+# A saved machine of one kind: host, kernel, CPUs, memory, and whatever else went into it.
+find_state() {
+  local identity
+  identity=$({ cat "$krel_dir/release" "$base"; echo "$arguments$append $kvm_modules $1"; } | sha256sum)
+  state=$build/state-$host-$kernel-$cpus-$memory${kvm:+-kvm}-${identity:0:12}
+}
+
+# False when another run made it meanwhile. The lock is held until state_done, or until we end.
+lock_state() {
+  exec 8>"$build/.lock-$(basename "$state")"
+  flock 8
+  if [ -e "$state/done" ]; then
+    exec 8>&-
+    return 1
+  fi
+  # States of this kind that nobody used for an hour were made by other versions of what they are made from.
+  find "$build" -maxdepth 1 -name "$(basename "${state%-*}")-*" -mmin +60 -exec rm -rf {} + || true
+  echo "testhost: first run of this machine ($host, $kernel, $cpus CPU, $memory MiB): booting it once" >&2
+  rm -rf "$state"
+  mkdir -p "$state"
+}
+
+state_done() {
+  touch "$state/done"
+  exec 8>&-
+}
+
+# wire.h: what stands before the archive.
+payload_header() {
+  local size i
+  size=$(stat -c %s "$run/payload")
+  printf '\x76\x70\x61\x79\x6c\x6f\x61\x64'
+  # Little-endian, byte by byte.
+  for ((i = 0; i < 64; i += 8)); do
+    # shellcheck disable=SC2059
+    printf "\\x$(printf %x $((size >> i & 255)))"
+  done
 }

@@ -5,8 +5,8 @@
  * What to do is in files under /testhost, see scripts/testhost: argv (NUL-separated), modules (one file
  * name a line, in order of loading), flags (words: "tty", "rmmod"), environment, winsize.
  *
- * With testhost.payload=ADDRESS,SIZE on the kernel's command line they come later: the machine stops at a
- * magic breakpoint, its state is saved, and every restored copy finds an archive in that memory.
+ * With testhost.payload=FILE,OFFSET,SIZE on the kernel's command line they come later: the machine's state is
+ * saved while it waits for them, and every restored copy finds an archive in that piece of memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -248,20 +248,24 @@ static bool load_modules(void)
 	return ok;
 }
 
+/*
+ * Bochs saves at the magic breakpoint and a restored machine finds its payload right after; QEMU stops somewhat
+ * later, so that a machine which is being saved gets some way into the wait.
+ */
 static bool wait_for_payload(void)
 {
-	char *arguments = read_file("/proc/cmdline", NULL), *area;
+	char *arguments = read_file("/proc/cmdline", NULL), *area, path[128];
 	unsigned long address, size;
-	const struct payload_header *header;
+	const volatile struct payload_header *header;
 	int fd;
 
 	area = arguments ? strstr(arguments, "testhost.payload=") : NULL;
-	if (!area || sscanf(area, "testhost.payload=%lx,%lx", &address, &size) != 2)
+	if (!area || sscanf(area, "testhost.payload=%127[^,],%lx,%lx", path, &address, &size) != 3)
 		return true;
-	fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
 	header = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, address);
 	if (fd < 0 || header == MAP_FAILED) {
-		trouble("/dev/mem: %s", strerror(errno));
+		trouble("%s: %s", path, strerror(errno));
 		return false;
 	}
 	/* What the payload will need of Debian's modules is the same for all: load it once, before the state is saved. */
@@ -270,6 +274,8 @@ static bool wait_for_payload(void)
 	unlink("/testhost/modules");
 	wire_send(WIRE_READY, NULL, 0);
 	asm volatile("xchg %%bx, %%bx" ::: "memory");
+	for (int tries = 0; header->magic != PAYLOAD_MAGIC && tries < 6000; tries++)
+		usleep(10000);
 	if (header->magic != PAYLOAD_MAGIC || header->size > size - PAYLOAD_OFFSET) {
 		trouble("no payload in the memory of the restored machine");
 		return false;

@@ -9,7 +9,7 @@
  * DIR/tty becomes a link to the terminal that the emulator is to use as second serial line. The emulator's
  * standard output is the wire.
  *
- * With --save the emulator is to end by itself, after init was ready for its payload.
+ * With --save the emulator is to end by itself, after init was ready for its payload and --when-ready was said.
  *
  * Exit status: the command's, or 124 timeout, 125 the host is in trouble, 126 the host fell silent.
  */
@@ -88,13 +88,14 @@ static struct {
 	bool input; /* the terminal belongs to the host */
 	bool report_times;
 	bool save;
+	const char *when_started, *when_ready; /* what the emulator's monitor is to be told */
 	const char
 		*expect; /* a kernel message that is known and meant for the emulator, not for us */
 } option = { .timeout = 300, .boot_timeout = 120, .silence = 45 };
 
 static struct {
 	pid_t emulator;
-	int wire, line, signals, console, kmsg, errors;
+	int wire, line, signals, console, kmsg, errors, monitor;
 	double begin, started, heard, knocked;
 	double heard_cpu; /* the emulator's CPU time when it was last heard of */
 	bool ready; /* WIRE_READY was seen */
@@ -275,6 +276,8 @@ static void frame(enum wire_type type, const char *data, size_t size)
 		break;
 	case WIRE_READY:
 		host.ready = true;
+		if (option.when_ready)
+			write_all(host.monitor, option.when_ready, strlen(option.when_ready));
 		break;
 	case WIRE_BEAT:
 		break;
@@ -342,7 +345,7 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* In a group of its own, so that Ctrl-C reaches only us; its standard input stays open and silent. */
+/* In a group of its own, so that Ctrl-C reaches only us; its standard input stays open; a monitor may listen there. */
 static void start_emulator(char **argv)
 {
 	int wire[2], in[2], errors;
@@ -376,8 +379,11 @@ static void start_emulator(char **argv)
 	close(wire[1]);
 	close(in[0]);
 	host.errors = errors;
+	host.monitor = in[1];
 	host.wire = wire[0];
 	host.begin = host.heard = now();
+	if (option.when_started)
+		write_all(host.monitor, option.when_started, strlen(option.when_started));
 }
 
 static void end_emulator(void)
@@ -573,6 +579,8 @@ static char **parse(int argc, char **argv)
 		{ "report-times", 0, NULL, 'r' },
 		{ "expect", 1, NULL, 'x' },
 		{ "save", 0, NULL, 'S' },
+		{ "when-ready", 1, NULL, 'w' },
+		{ "when-started", 1, NULL, 'W' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -593,6 +601,12 @@ static char **parse(int argc, char **argv)
 			break;
 		case 'i':
 			option.input = true;
+			break;
+		case 'W':
+			option.when_started = optarg;
+			break;
+		case 'w':
+			option.when_ready = optarg;
 			break;
 		case 'S':
 			option.save = true;

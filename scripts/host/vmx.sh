@@ -15,16 +15,6 @@ expected_warning='^WARNING: .* parse_legacy\+'
 # A CPU that waits in MWAIT never lets Bochs run the other.
 [ "$cpus" = 1 ] || arguments+=" idle=halt"
 
-# Bochs boots for 20 s, most of it the BIOS reading a CD. So each kind of machine boots once, up to where init
-# waits for its payload, and its state is kept; a run restores a copy and finds its payload in memory that
-# the kernel does not own.
-payload_room=64
-payload_address=$((memory << 20))
-# The last megabyte holds the BIOS's ACPI tables, which user space may not map.
-payload_size=$(((payload_room - 1) << 20))
-arguments+=$(printf ' memmap=%dM$%#x testhost.payload=%#x,%#x' \
-  $payload_room $payload_address $payload_address $payload_size)
-
 make_cd() {
   local out=$1 cd=$run/cd
   mkdir -p "$cd/isolinux"
@@ -68,14 +58,8 @@ END
 }
 
 make_state() {
-  exec 8>"$build/.lock-$(basename "$state")"
-  flock 8
-  [ ! -e "$state/done" ] || { exec 8>&-; return 0; }
-  # States of this kind that nobody used for an hour were made by other versions of what they are made from.
-  find "$build" -maxdepth 1 -name "$(basename "${state%-*}")-*" -mmin +60 -exec rm -rf {} + || true
-  echo "testhost: first run of this machine (vmx, $kernel, $cpus CPU, $memory MiB): booting it once" >&2
-  rm -rf "$state"
-  mkdir -p "$state/saved"
+  lock_state || return 0
+  mkdir "$state/saved"
   make_cd "$state/cd.iso"
   make_bochsrc >"$run/bochsrc"
   supervised "$build/supervise" --dir "$run" --boot-timeout 600 --timeout 600 --save --expect "$expected_warning" -- \
@@ -83,16 +67,13 @@ make_state() {
   # Paths of this run are in it; every restored run has its own. Plugins are loaded as plugin_ctrl lists them and
   # their timers numbered as they are loaded: usb_uhci must stay the last, as in a fresh machine, or the serial
   # lines restore each other's timers.
-  sed -E "s#$run/#@RUN@/#g; /^plugin_ctrl:/s/(.*) usb_uhci=true,(.*)/\\1\\2, usb_uhci=true/" "$state/saved/config" \
+  sed -E "s#$run/#@RUN@/#g; /^plugin_ctrl:/s/(.*) usb_uhci=true,(.*)/\1\2, usb_uhci=true/" "$state/saved/config" \
     >"$state/config"
-  touch "$state/done"
-  exec 8>&-
+  state_done
 }
 
 boot() {
-  local identity
-  identity=$(cat "$krel_dir/release" "$base" "$build/bochs_state.so" "$top/scripts/host/vmx.sh" - <<<"$arguments$append $kvm_modules" | sha256sum)
-  state=$build/state-$kernel-$cpus-$memory${kvm:+-kvm}-${identity:0:12}
+  find_state "$(cat "$build/bochs_state.so" "$top/scripts/host/vmx.sh" | sha256sum)"
   [ -e "$state/done" ] || make_state || return
   touch "$state"
   rm -rf "$run/saved"
