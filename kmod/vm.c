@@ -105,7 +105,8 @@ static long add_irqchip(struct vm *vm, const struct irqchip_config *config)
 	r = -EEXIST;
 	if (vm->irqchip)
 		goto out;
-	r = -EINVAL;
+	/* As KVM has it. */
+	r = config ? -EEXIST : -EINVAL;
 	if (vm->nr_vcpus)
 		goto out;
 	r = -ENOMEM;

@@ -111,7 +111,7 @@ TEST(creation)
 	vm_destroy(&vm);
 	vm_create(&vm, 0);
 	vcpu_create(&vm, &vcpu, 0);
-	CHECK_ERR(enable(KVM_CAP_SPLIT_IRQCHIP, PINS), EINVAL);
+	CHECK_ERR(enable(KVM_CAP_SPLIT_IRQCHIP, PINS), EEXIST);
 	vcpu_destroy(&vcpu);
 	vm_destroy(&vm);
 	vm_create(&vm, VM_IRQCHIP);
