@@ -275,6 +275,18 @@ static void change_pit(unsigned int *seed)
 	CHECK_OK(ioctl(vm.fd, KVM_SET_PIT2, &pit));
 }
 
+/* Until then a PIC delivers vectors from 0 on, which are the exceptions'. */
+static void place_pics(void)
+{
+	struct kvm_irqchip chip = { 0 };
+
+	for (; chip.chip_id < KVM_IRQCHIP_IOAPIC; chip.chip_id++) {
+		CHECK_OK(ioctl(vm.fd, KVM_GET_IRQCHIP, &chip));
+		chip.chip.pic.irq_base = 0x20 + 8 * chip.chip_id;
+		CHECK_OK(ioctl(vm.fd, KVM_SET_IRQCHIP, &chip));
+	}
+}
+
 static void *disturber(void *argument)
 {
 	static void (*const disturb[])(unsigned int *seed) = { change_routing, move_lines,
@@ -294,6 +306,7 @@ static void everything_at_once(void)
 	unsigned long i;
 
 	start(VM_PIT, 1);
+	place_pics();
 	wait_for_guest();
 	for (i = 0; i < 4; i++)
 		CHECK_EQ(pthread_create(&threads[i], NULL, disturber, (void *)i), 0);
