@@ -22,6 +22,7 @@
 
 struct fake {
 	struct irqchip chip;
+	struct irqchip_ops ops; /* a test may add callbacks */
 	u64 now;
 	s64 tsc_offset;
 	u64 lapic_expires[IRQCHIP_MAX_VCPUS];
@@ -75,7 +76,7 @@ static inline struct lapic *fake_add_vcpu(struct fake *f, unsigned int slot, u32
 }
 
 /* nr vCPUs in the state after reset, numbered as their APIC IDs. */
-static inline struct fake *fake_create(unsigned int nr)
+static inline struct fake *fake_create_config(unsigned int nr, const struct irqchip_config *config)
 {
 	static const struct irqchip_ops ops = {
 		.now_ns = fake_now_ns,
@@ -89,14 +90,20 @@ static inline struct fake *fake_create(unsigned int nr)
 	unsigned int i;
 
 	ck_assert_ptr_nonnull(f);
+	f->ops = ops;
 	f->now = 1000000000;
 	f->pit_expires = U64_MAX;
 	for (i = 0; i < IRQCHIP_MAX_VCPUS; i++)
 		f->lapic_expires[i] = U64_MAX;
-	ck_assert_int_eq(irqchip_init(&f->chip, &ops, f, NULL), 0);
+	ck_assert_int_eq(irqchip_init(&f->chip, &f->ops, f, config), 0);
 	for (i = 0; i < nr; i++)
 		fake_add_vcpu(f, i, i);
 	return f;
+}
+
+static inline struct fake *fake_create(unsigned int nr)
+{
+	return fake_create_config(nr, NULL);
 }
 
 static inline void fake_destroy(struct fake *f)

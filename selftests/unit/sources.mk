@@ -9,6 +9,7 @@ walk.src := kmod/x86/walk.c
 cpuid.src := kmod/x86/cpuid.c
 irqchip := $(addprefix kmod/irq/,irqchip.c routing.c ack.c apic_msg.c pic.c ioapic.c pit.c lapic.c lapic_access.c lapic_state.c lapic_timer.c)
 irqchip.src := $(irqchip)
+ack.src := $(irqchip)
 lapic.src := $(irqchip)
 lapic_timer.src := $(irqchip)
 ioapic.src := $(irqchip)
