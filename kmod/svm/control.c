@@ -31,8 +31,15 @@ static unsigned long iopm, msrpm;
  * guests and never change.
  */
 static const u32 guest_msrs[] = {
-	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,		MSR_LSTAR,
-	MSR_CSTAR,   MSR_SYSCALL_MASK, MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP,
+	MSR_FS_BASE,
+	MSR_GS_BASE,
+	MSR_KERNEL_GS_BASE,
+	MSR_STAR,
+	MSR_LSTAR,
+	MSR_CSTAR,
+	MSR_SYSCALL_MASK,
+	MSR_IA32_SYSENTER_CS,
+	MSR_IA32_SYSENTER_ESP,
 	MSR_IA32_SYSENTER_EIP,
 };
 
@@ -124,6 +131,7 @@ static const u8 intercepts[] = {
  * Instructions that the guest's CPUID does not offer, by the bit of CPUID 0x80000008 EBX that says
  * the CPU has them.
  */
+/* clang-format off */
 static const struct {
 	u8 cpuid_bit;
 	u8 intercept;
@@ -134,6 +142,7 @@ static const struct {
 	{ 4, INTERCEPT_RDPRU },
 	{ 8, INTERCEPT_MCOMMIT },
 };
+/* clang-format on */
 
 /*
  * With five levels in the host the nested tables have five too (15.25.3): one more table above the

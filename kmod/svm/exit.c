@@ -43,8 +43,8 @@ static void detail_dr(struct vcpu_svm *svm, struct vmm_exit *exit)
 }
 
 /* Those that push an error code (8.2). */
-#define WITH_ERROR_CODE                                                                            \
-	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) | BIT(X86_TRAP_SS) |               \
+#define WITH_ERROR_CODE                                                              \
+	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) | BIT(X86_TRAP_SS) | \
 	 BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_CP))
 
 static void detail_exception(struct vcpu_svm *svm, struct vmm_exit *exit)
@@ -127,6 +127,7 @@ static void decode_npf(struct vcpu_svm *svm, struct vmm_exit *exit)
 }
 
 /* By EXITCODE. A row left out is VMM_EXIT_UNKNOWN: its intercept is never set. */
+/* clang-format off */
 static const struct exit_row rows[SVM_EXIT_TABLE_END] = {
 	[SVM_EXIT_READ_CR0 ... SVM_EXIT_READ_CR0 + 15] = { VMM_EXIT_CR, true, detail_cr },
 	[SVM_EXIT_WRITE_CR0 ... SVM_EXIT_WRITE_CR0 + 15] = { VMM_EXIT_CR, true, detail_cr },
@@ -176,6 +177,7 @@ static const struct exit_row rows[SVM_EXIT_TABLE_END] = {
 	[SVM_EXIT_MCOMMIT] = { VMM_EXIT_UNDEFINED, true },
 	[SVM_EXIT_TLBSYNC] = { VMM_EXIT_UNDEFINED, true },
 };
+/* clang-format on */
 
 /* 0 where the CPU does not tell: without NRIPS, or when next_rip was left clear. */
 static u8 insn_len(const struct vcpu_svm *svm)

@@ -9,8 +9,8 @@
 
 /* Changing one of these changes what a translation may be (5.5.2): the ASID's must go. */
 #define CR0_PAGING (X86_CR0_PG | X86_CR0_WP | X86_CR0_PE)
-#define CR4_PAGING                                                                                 \
-	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP |   \
+#define CR4_PAGING                                                                               \
+	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP | \
 	 X86_CR4_PKE | X86_CR4_LA57)
 #define EFER_PAGING (EFER_NX | EFER_LMA)
 
@@ -158,8 +158,8 @@ void svm_set_dr7(struct vcpu *vcpu, u64 dr7)
 static struct vmcb_seg *vmcb_seg(struct vcpu *vcpu, unsigned int seg)
 {
 	static const u8 index[VMM_SEG_NR] = {
-		[VMM_SEG_ES] = VMCB_ES, [VMM_SEG_CS] = VMCB_CS, [VMM_SEG_SS] = VMCB_SS,
-		[VMM_SEG_DS] = VMCB_DS, [VMM_SEG_FS] = VMCB_FS, [VMM_SEG_GS] = VMCB_GS,
+		[VMM_SEG_ES] = VMCB_ES, [VMM_SEG_CS] = VMCB_CS,	    [VMM_SEG_SS] = VMCB_SS,
+		[VMM_SEG_DS] = VMCB_DS, [VMM_SEG_FS] = VMCB_FS,	    [VMM_SEG_GS] = VMCB_GS,
 		[VMM_SEG_TR] = VMCB_TR, [VMM_SEG_LDTR] = VMCB_LDTR,
 	};
 
@@ -328,7 +328,10 @@ static void reset_segments(struct vmcb_save *save)
 	for (i = 0; i < ARRAY_SIZE(datas); i++)
 		save->seg[datas[i]] = data;
 	save->seg[VMCB_CS] = (struct vmcb_seg){
-		.selector = 0xf000, .attrib = 0x9b, .limit = 0xffff, .base = 0xffff0000,
+		.selector = 0xf000,
+		.attrib = 0x9b,
+		.limit = 0xffff,
+		.base = 0xffff0000,
 	};
 	save->seg[VMCB_LDTR] = (struct vmcb_seg){ .attrib = 0x82, .limit = 0xffff };
 	save->seg[VMCB_TR] = (struct vmcb_seg){ .attrib = 0x8b, .limit = 0xffff };

@@ -28,8 +28,8 @@
 #define CPUID_EXT_ADDRESSES 0x80000008
 #define CPUID_SVM 0x8000000a
 
-/* MSR TSC_RATIO: 8 bits before the point, 32 behind it (15.30.5) */
-#define TSC_RATIO_1 BIT_ULL(32)
+/* MSR TSC_RATIO, upper half: 8 bits before the point, 32 behind it in the lower (15.30.5) */
+#define TSC_RATIO_1_HIGH 1
 
 struct svm_host svm_host __ro_after_init;
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpus);
@@ -216,7 +216,7 @@ static int svm_cpu_enable(void)
 		rdmsrl(MSR_TSC_AUX, cpu->tsc_aux_host);
 	cpu->tsc_aux = cpu->tsc_aux_host;
 	if (svm_host.tsc_ratio)
-		wrmsrl(MSR_AMD64_TSC_RATIO, TSC_RATIO_1);
+		wrmsr(MSR_AMD64_TSC_RATIO, 0, TSC_RATIO_1_HIGH);
 	compat_srso_reduce(true);
 	/* The host-only bit of its performance counters works only with SVM on. */
 	amd_pmu_enable_virt();

@@ -13,17 +13,17 @@
 
 /* What every CPU of this machine has: found in svm_setup(), read-only afterwards. */
 struct svm_host {
-	bool nrips;		/* #VMEXIT stores the next RIP */
-	bool decode_assists;	/* and the operands of MOV CRn/DRn */
+	bool nrips; /* #VMEXIT stores the next RIP */
+	bool decode_assists; /* and the operands of MOV CRn/DRn */
 	bool flush_by_asid;
 	bool pause_filter, pause_threshold;
-	bool tsc_aux;		/* RDTSCP or RDPID exists: TSC_AUX is switched */
-	bool tsc_ratio;		/* the guest's TSC can be scaled: by 1 */
+	bool tsc_aux; /* RDTSCP or RDPID exists: TSC_AUX is switched */
+	bool tsc_ratio; /* the guest's TSC can be scaled: by 1 */
 	bool spec_ctrl, virtual_spec_ctrl;
-	bool la57;		/* the host's, and so the nested tables', number of levels is 5 */
-	u32 extensions;		/* CPUID 0x80000008 EBX */
-	u64 cr4_mce;		/* CR4.MCE as the host has it */
-	u64 xss;		/* the host's IA32_XSS */
+	bool la57; /* the host's, and so the nested tables', number of levels is 5 */
+	u32 extensions; /* CPUID 0x80000008 EBX */
+	u64 cr4_mce; /* CR4.MCE as the host has it */
+	u64 xss; /* the host's IA32_XSS */
 	u64 iopm_pa, msrpm_pa;
 };
 
@@ -33,40 +33,40 @@ extern struct svm_host svm_host;
 struct svm_cpu {
 	bool enabled;
 	u32 asid_next, asid_max;
-	u64 asid_generation;	/* grows whenever all ASIDs of this CPU become invalid */
-	u64 last_serial;	/* of the vCPU that ran here last */
+	u64 asid_generation; /* grows whenever all ASIDs of this CPU become invalid */
+	u64 last_serial; /* of the vCPU that ran here last */
 	u64 tsc_aux, tsc_aux_host; /* the MSR now, and as the host wants it */
-	u64 host_pa;		/* where VMSAVE puts the host's state */
-	struct page *hsave;	/* where VMRUN puts it: format the CPU's own */
+	u64 host_pa; /* where VMSAVE puts the host's state */
+	struct page *hsave; /* where VMRUN puts it: format the CPU's own */
 	struct page *host;
 };
 
 struct vcpu_svm {
-	struct vcpu vcpu;	/* first: entry.S and backend.h rely on it */
+	struct vcpu vcpu; /* first: entry.S and backend.h rely on it */
 	struct vmcb *vmcb;
 	u64 vmcb_pa;
-	u64 *npt_root;		/* the fifth level, only where the host has one */
+	u64 *npt_root; /* the fifth level, only where the host has one */
 
 	/* -- translations -- */
-	u64 serial;		/* unlike the address, never used twice */
-	u64 asid_generation;	/* of svm_cpu; 0: no ASID on this CPU yet */
-	int asid_cpu;		/* the CPU that the ASID and the clean bits belong to */
+	u64 serial; /* unlike the address, never used twice */
+	u64 asid_generation; /* of svm_cpu; 0: no ASID on this CPU yet */
+	int asid_cpu; /* the CPU that the ASID and the clean bits belong to */
 	bool flush;
 
 	/* -- guest state that has no room in the VMCB -- */
-	u64 cr0_hidden;		/* CD and NW as the guest set them */
-	u64 cr4;		/* without what is forced on */
+	u64 cr0_hidden; /* CD and NW as the guest set them */
+	u64 cr4; /* without what is forced on */
 	u64 tsc_aux, spec_ctrl;
 
 	/* -- NMI (15.21.9): masked from its injection to the end of the next IRET -- */
 	bool nmi_masked;
-	bool nmi_window;	/* common code has an NMI to deliver */
-	bool iret_begun;	/* the intercept has fired, the IRET at iret_rip has not ended */
+	bool nmi_window; /* common code has an NMI to deliver */
+	bool iret_begun; /* the intercept has fired, the IRET at iret_rip has not ended */
 	u64 iret_rip;
-	bool stepping;		/* TF is set to stop after one instruction */
-	u64 step_rip, step_tf;	/* where, and the guest's own TF */
-	bool own_step;		/* the exit is the trap of that step */
-	u8 soft_len;		/* RIP was moved this far to inject a software event */
+	bool stepping; /* TF is set to stop after one instruction */
+	u64 step_rip, step_tf; /* where, and the guest's own TF */
+	bool own_step; /* the exit is the trap of that step */
+	u8 soft_len; /* RIP was moved this far to inject a software event */
 };
 
 /*
@@ -137,9 +137,9 @@ u32 svm_get_shadow(struct vcpu *vcpu);
 void svm_set_shadow(struct vcpu *vcpu, u32 shadow);
 bool svm_get_nmi_masked(struct vcpu *vcpu);
 void svm_set_nmi_masked(struct vcpu *vcpu, bool masked);
-void svm_open_nmi_window(struct vcpu_svm *svm);	/* last before entry */
+void svm_open_nmi_window(struct vcpu_svm *svm); /* last before entry */
 void svm_cancel_injection(struct vcpu_svm *svm);
-void svm_complete_events(struct vcpu_svm *svm);	/* after each exit, before its decoding */
+void svm_complete_events(struct vcpu_svm *svm); /* after each exit, before its decoding */
 
 /* exit.c */
 void svm_decode_exit(struct vcpu_svm *svm);
