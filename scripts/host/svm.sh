@@ -46,5 +46,7 @@ boot() {
   qemu "$run/ram" -incoming defer
   "${supervise[@]}" --boot-timeout 60 --when-started "migrate_set_capability x-ignore-shared on
 migrate_incoming \"exec:cat $state/machine\"
+" --when-silent "info registers -a
+info registers -a
 " -- "${command[@]}"
 }
