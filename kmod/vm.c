@@ -65,8 +65,15 @@ static const struct mmu_ops vm_mmu_ops = {
 
 static long set_memory_region(void *object, void *data)
 {
+	const struct kvm_userspace_memory_region *region = data;
+	u64 limit = 1ull << vmm_caps.guest_phys_bits;
 	struct vm *vm = object;
 
+	/* What no guest can address; a size of 0 deletes. */
+	if (region->memory_size &&
+	    (region->guest_phys_addr >= limit ||
+	     region->memory_size > limit - region->guest_phys_addr))
+		return -EINVAL;
 	return memslot_set(&vm->mmu, data);
 }
 
