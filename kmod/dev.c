@@ -3,6 +3,7 @@
 
 #include <linux/cpumask.h>
 #include <linux/kvm.h>
+#include <linux/kvm_para.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -76,6 +77,8 @@ static const struct {
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_ADJUST_CLOCK, PVCLOCK_FLAGS },
+	{ KVM_CAP_KVMCLOCK_CTRL, 1 },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
@@ -109,6 +112,11 @@ static void cpuid_caps(struct cpuid_host_caps *caps)
 	caps->features = CPUID_CAP_NX | CPUID_CAP_GBPAGES | CPUID_CAP_TSC_ADJUST | CPUID_CAP_MTRR |
 			 CPUID_CAP_MCE;
 	caps->maxphyaddr = vmm_caps.guest_phys_bits;
+	caps->kvm_features = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2) |
+			     BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |
+			     BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_PV_EOI);
+	if (steal_available())
+		caps->kvm_features |= BIT(KVM_FEATURE_STEAL_TIME);
 	if (vmm_caps.rdtscp)
 		caps->features |= CPUID_CAP_RDTSCP;
 	if (vmm_caps.invpcid)

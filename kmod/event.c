@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Exceptions, interrupts and NMIs on their way into the guest. */
+#include <linux/kvm_para.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
@@ -146,6 +147,8 @@ static void inject_interrupt(struct vcpu *vcpu, int vector, bool extint)
 		vector = pic_ack(vcpu->vm->irqchip);
 	} else {
 		lapic_ack(vcpu->lapic, vector);
+		if (vcpu->pv_eoi.msr & KVM_MSR_ENABLED)
+			pveoi_offer(vcpu, vector);
 	}
 	event.vector = vector;
 	backend->inject(vcpu, &event);

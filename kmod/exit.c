@@ -469,6 +469,8 @@ static int (*const handlers[VMM_EXIT_NR])(struct vcpu *vcpu) = {
 
 int exit_handle(struct vcpu *vcpu)
 {
+	if (unlikely(vcpu->pv_eoi.state))
+		pveoi_collect(vcpu);
 	return handlers[vcpu->exit.kind](vcpu);
 }
 

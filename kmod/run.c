@@ -127,6 +127,10 @@ static int exit_to_user(struct vcpu *vcpu, u32 reason)
 
 static void take_requests(struct vcpu *vcpu)
 {
+	if (test_and_clear_bit(VCPU_REQ_CLOCK, &vcpu->requests))
+		pvclock_update(vcpu);
+	if (test_and_clear_bit(VCPU_REQ_STEAL, &vcpu->requests))
+		steal_update(vcpu);
 	if (test_and_clear_bit(VCPU_REQ_TLB_FLUSH, &vcpu->requests)) {
 		preempt_disable();
 		if (vcpu->cpu >= 0)

@@ -27,6 +27,7 @@ static void set_offset(struct vcpu *vcpu, u64 offset)
 {
 	WRITE_ONCE(vcpu->tsc_offset, offset);
 	backend->set_tsc_offset(vcpu, offset);
+	pvclock_tsc_changed(vcpu);
 	if (vcpu->lapic)
 		lapic_tsc_changed(vcpu->lapic);
 }

@@ -2,6 +2,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/kvm_para.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
@@ -32,6 +33,10 @@ static void vcpu_place(struct vcpu *vcpu, int cpu)
 	if (likely(virt_enabled_here())) {
 		backend->load(vcpu, cpu);
 		WRITE_ONCE(vcpu->cpu, cpu);
+		if (vcpu->clock.system_time & KVM_MSR_ENABLED)
+			pvclock_loaded(vcpu, cpu);
+		if (vcpu->steal.msr & KVM_MSR_ENABLED)
+			steal_loaded(vcpu);
 	}
 }
 
@@ -307,6 +312,7 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_SET_CPUID2, .load = true, .raw = set_cpuid2 },
 	{ .cmd = KVM_GET_CPUID2, .raw = get_cpuid2 },
 	{ .cmd = KVM_TRANSLATE, .load = true, .fixed = state_translate },
+	{ .cmd = KVM_KVMCLOCK_CTRL, .raw = pvclock_guest_stopped },
 	{ .cmd = KVM_GET_TSC_KHZ, .raw = get_tsc_khz },
 	{ .cmd = KVM_SET_TSC_KHZ, .raw = set_tsc_khz },
 };
@@ -411,8 +417,11 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = DR6_FIXED;
 	vcpu->dr7 = DR7_FIXED;
+	vcpu->pv_eoi = (struct pv_eoi){};
 	if (!init) {
 		vcpu->xcr0 = XFEATURE_MASK_FP;
+		vcpu->clock = (struct pvclock_vcpu){};
+		vcpu->steal = (struct steal_time){};
 		msr_reset(vcpu);
 	}
 	backend->reset(vcpu, init);

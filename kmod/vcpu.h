@@ -18,6 +18,9 @@
 #include "x86/decode.h"
 #include "x86/emulate.h"
 #include "x86/msr.h"
+#include "x86/pveoi.h"
+#include "x86/pvclock.h"
+#include "x86/steal.h"
 
 struct vm;
 struct lapic;
@@ -73,6 +76,8 @@ enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST };
 /* vcpu->requests: bits set by anyone, taken by the vCPU's thread before entry. */
 enum vcpu_request {
 	VCPU_REQ_TLB_FLUSH,
+	VCPU_REQ_CLOCK, /* the kvmclock page */
+	VCPU_REQ_STEAL, /* the steal time */
 	VCPU_REQ_IOAPIC_EOI, /* ioapic_eois is not empty */
 	VCPU_REQ_TPR_ACCESS, /* the guest accessed its TPR: vapic.c */
 };
@@ -128,6 +133,7 @@ struct vcpu {
 	/* Of `exception`, from userspace: the CR2 or DR6 bits that its delivery is to set. */
 	bool exception_has_payload;
 	u64 exception_payload;
+	struct pv_eoi pv_eoi;
 
 	/* -- guest state that common code owns; the backend is told by set_*() -- */
 	u64 efer;
@@ -140,6 +146,8 @@ struct vcpu {
 	u64 dr7;
 	u64 tsc_offset;
 	struct msr_state msr;
+	struct pvclock_vcpu clock;
+	struct steal_time steal;
 	u32 mp_state; /* KVM_MP_STATE_* */
 	u8 sipi_vector; /* for KVM_MP_STATE_SIPI_RECEIVED */
 	bool swap_xcr0; /* CR4.OSXSAVE set and xcr0 differs from the host's */

@@ -12,6 +12,7 @@
 #include "backend.h"
 #include "compat.h"
 #include "virt.h"
+#include "x86/pvclock.h"
 
 DEFINE_PER_CPU(bool, virt_on);
 
@@ -187,6 +188,7 @@ static void resume_callback(void)
 {
 	struct enable_result result = {};
 
+	pvclock_resume();
 	if (virt_users && !virt_stopped()) {
 		enable_here(&result);
 		enable_error(&result);

@@ -481,6 +481,8 @@ static const struct ioctl_row vm_ioctls[] = {
 	{ .cmd = KVM_REGISTER_COALESCED_MMIO, .fixed = register_coalesced },
 	{ .cmd = KVM_UNREGISTER_COALESCED_MMIO, .fixed = unregister_coalesced },
 	{ .cmd = KVM_ENABLE_CAP, .fixed = enable_cap },
+	{ .cmd = KVM_GET_CLOCK, .fixed = pvclock_get },
+	{ .cmd = KVM_SET_CLOCK, .fixed = pvclock_set },
 	{ .cmd = KVM_REINJECT_CONTROL, .raw = reinject_control },
 	{ .cmd = KVM_SET_USER_MEMORY_REGION, .fixed = set_memory_region },
 	{ .cmd = KVM_GET_DIRTY_LOG, .fixed = get_dirty_log },
@@ -546,6 +548,7 @@ static struct vm *vm_create(void)
 	raw_spin_lock_init(&vm->tsc_lock);
 	timer_init_pit(vm);
 	timer_init_tsc(vm);
+	pvclock_init(vm);
 	mmgrab(current->mm);
 	vm->mm = current->mm;
 	r = virt_get();

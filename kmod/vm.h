@@ -13,6 +13,7 @@
 #include "irq/irqchip.h"
 #include "mmu/mmu.h"
 #include "vcpu.h"
+#include "x86/pvclock.h"
 
 #define VMM_MAX_VCPUS 64
 
@@ -39,6 +40,7 @@ struct vm {
 	pid_t owner; /* who created it, for people to read */
 	struct list_head stats_link; /* stats.c */
 
+	struct pvclock_vm clock;
 	u64 tsc_mult; /* timer.c: from TSC ticks to ns; constant */
 	/* vCPUs whose TSCs are written alike stay alike. */
 	raw_spinlock_t tsc_lock;

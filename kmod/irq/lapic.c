@@ -134,6 +134,13 @@ void lapic_eoi(struct lapic *lapic)
 		irqchip_eoi(lapic->irqchip, lapic->vcpu, vector, false);
 }
 
+bool lapic_eoi_unheard(const struct lapic *lapic, u8 vector)
+{
+	return !READ_ONCE(lapic->irr_words) &&
+	       !test_bit(vector % 32, vector_word(lapic, LAPIC_TMR, vector)) &&
+	       !test_bit(vector, lapic->irqchip->watch.vectors);
+}
+
 /* -- errors (11.5.3) -- */
 
 /* An LVT entry fires: fixed delivery. */

@@ -167,6 +167,8 @@ static inline bool lapic_has_events(const struct lapic *lapic)
 }
 /* APIC-write and EOI-induced fast paths: the EOI register. */
 void lapic_eoi(struct lapic *lapic);
+/* Whether the end of this interrupt, edge triggered and in service, changes nothing but ISR. */
+bool lapic_eoi_unheard(const struct lapic *lapic, u8 vector);
 
 /* -- guest accesses -- */
 /* gpa is in the page that the LAPIC decodes now (enabled and in xAPIC mode). */

@@ -78,6 +78,16 @@ static bool copy_out(void *data, void __user *user, size_t len)
 	return !copy_to_user(user, data, len);
 }
 
+static bool copy_out_nofault(void *data, void __user *user, size_t len)
+{
+	bool done;
+
+	pagefault_disable();
+	done = !__copy_to_user_inatomic(user, data, len);
+	pagefault_enable();
+	return done;
+}
+
 int guest_read(struct mmu *mmu, u64 gpa, void *data, size_t len)
 {
 	return guest_copy(mmu, gpa, data, len, copy_in, false);
@@ -91,6 +101,11 @@ int guest_read_nofault(struct mmu *mmu, u64 gpa, void *data, size_t len)
 int guest_write(struct mmu *mmu, u64 gpa, const void *data, size_t len)
 {
 	return guest_copy(mmu, gpa, (void *)data, len, copy_out, true);
+}
+
+int guest_write_nofault(struct mmu *mmu, u64 gpa, const void *data, size_t len)
+{
+	return guest_copy(mmu, gpa, (void *)data, len, copy_out_nofault, true);
 }
 
 static int user_cmpxchg(void __user *user, u64 *old, u64 new, size_t len)

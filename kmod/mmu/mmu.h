@@ -106,6 +106,7 @@ void mmu_zap_all(struct mmu *mmu);
 int guest_read(struct mmu *mmu, u64 gpa, void *data, size_t len);
 int guest_write(struct mmu *mmu, u64 gpa, const void *data, size_t len);
 int guest_read_nofault(struct mmu *mmu, u64 gpa, void *data, size_t len);
+int guest_write_nofault(struct mmu *mmu, u64 gpa, const void *data, size_t len);
 /*
  * Atomic compare and exchange of a naturally aligned u32 or u64 (len 4, 8). 0 when done, 1 when
  * memory holds something else (then *old is that), -EFAULT, -EINVAL.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/kvm_para.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -273,6 +274,11 @@ static int read_mtrr_cap(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 	{                                                                                          \
 		.index = (n), .count = 1, .saved = true, .read = read_backend, .write = (w),       \
 	}
+#define PARAVIRTUAL(n, subject)                                                         \
+	{                                                                               \
+		.index = (n), .count = 1, .saved = true, .read = subject##_read_msr,    \
+		.write = subject##_write_msr,                                           \
+	}
 #define READ_ONLY_ZERO(n)                                                                          \
 	{                                                                                          \
 		.index = (n), .count = 1, .read = read_zero,                                       \
@@ -327,6 +333,12 @@ static const struct msr_row rows[] = {
 	  .writable = ~0ull },
 	{ .index = MSR_MTRRfix4K_C0000, .count = 8, .saved = true, STORED(mtrr_fixed[3]),
 	  .writable = ~0ull },
+	PARAVIRTUAL(MSR_KVM_SYSTEM_TIME_NEW, pvclock),
+	PARAVIRTUAL(MSR_KVM_WALL_CLOCK_NEW, pvclock),
+	PARAVIRTUAL(MSR_KVM_SYSTEM_TIME, pvclock),
+	PARAVIRTUAL(MSR_KVM_WALL_CLOCK, pvclock),
+	PARAVIRTUAL(MSR_KVM_STEAL_TIME, steal),
+	PARAVIRTUAL(MSR_KVM_PV_EOI_EN, pveoi),
 	{ .index = MSR_IA32_DEBUGCTLMSR, .count = 1, .read = read_zero, .write = write_debugctl },
 	/* Machine check: no banks, so nothing is ever reported. */
 	READ_ONLY_ZERO(MSR_IA32_P5_MC_ADDR),
