@@ -509,6 +509,8 @@ static int check_new_id(struct vm *vm, u32 id)
 
 	if (id >= VMM_MAX_VCPUS || vm->nr_vcpus == VMM_MAX_VCPUS)
 		return -EINVAL;
+	if (vm->max_vcpu_id && id >= vm->max_vcpu_id)
+		return -EINVAL;
 	for (i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i]->id == id)
 			return -EEXIST;

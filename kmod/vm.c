@@ -449,12 +449,27 @@ static long enable_triple_fault_event(struct vm *vm, const u64 *args)
 	return 0;
 }
 
+/* Once; userspace promises to create no vCPU with this ID or a higher one. */
+static long enable_max_vcpu_id(struct vm *vm, const u64 *args)
+{
+	long r = -EINVAL;
+
+	mutex_lock(&vm->lock);
+	if (args[0] <= VMM_MAX_VCPUS && (!vm->max_vcpu_id || vm->max_vcpu_id == args[0])) {
+		vm->max_vcpu_id = args[0];
+		r = 0;
+	}
+	mutex_unlock(&vm->lock);
+	return r;
+}
+
 static const struct {
 	u32 cap;
 	long (*enable)(struct vm *vm, const u64 *args);
 } vm_capabilities[] = {
 	{ KVM_CAP_SPLIT_IRQCHIP, enable_split_irqchip },
 	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
+	{ KVM_CAP_MAX_VCPU_ID, enable_max_vcpu_id },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, enable_exception_payload },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
 };

@@ -120,6 +120,21 @@ TEST(creation)
 	CHECK_ERR(interrupt(0x20), ENXIO); /* the PIC is in the kernel */
 }
 
+/* KVM_ENABLE_CAP of something else: an upper limit of vCPU IDs, set once. */
+TEST(max_vcpu_id)
+{
+	long limit;
+
+	vm_create(&vm, 0);
+	limit = CHECK_OK(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPU_ID));
+	CHECK_ERR(enable(KVM_CAP_MAX_VCPU_ID, limit + 1), EINVAL);
+	CHECK_OK(enable(KVM_CAP_MAX_VCPU_ID, 2));
+	CHECK_OK(enable(KVM_CAP_MAX_VCPU_ID, 2));
+	CHECK_ERR(enable(KVM_CAP_MAX_VCPU_ID, 3), EINVAL);
+	CHECK_ERR(ioctl(vm.fd, KVM_CREATE_VCPU, 2), EINVAL);
+	vcpu_create(&vm, &vcpu, 1);
+}
+
 TEST(routes_to_chips_refused)
 {
 	struct routing routing = {
