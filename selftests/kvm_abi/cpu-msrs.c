@@ -19,6 +19,7 @@ static const struct range {
 } allowed[] = {
 	{ 0x0, 0x1 }, /* P5 machine check */
 	{ 0x10, 0x10 }, /* TSC */
+	{ 0x11, 0x12 }, /* KVM clock's first numbers */
 	{ 0x17, 0x17 }, /* platform id */
 	{ 0x1b, 0x1b }, /* APIC base */
 	{ 0x2a, 0x2a }, /* EBL_CR_POWERON */
@@ -87,7 +88,6 @@ static const struct range {
 
 /* KVM has these besides; a guest of today does without. */
 static const struct range kvm_has[] = {
-	{ 0x11, 0x12 }, /* KVM's first clock */
 	{ 0x480, 0x491 }, /* VMX capabilities: nesting */
 	{ 0x40000000, 0x400000ff }, /* Hyper-V */
 	{ 0xc0010130, 0xc0010130 }, /* SEV-ES GHCB */
