@@ -102,11 +102,19 @@ static void detail_msr(struct vcpu_svm *svm, struct vmm_exit *exit)
 		exit->kind = VMM_EXIT_WRMSR;
 }
 
-/* What #VMEXIT(SHUTDOWN) left in the VMCB is undefined (15.14.3). */
-static void detail_shutdown(struct vcpu_svm *svm, struct vmm_exit *exit)
+/*
+ * After a shutdown or a refused VMRUN what the VMCB holds is undefined (15.14.3, 15.6): QEMU leaves
+ * the host's registers there, which nobody may see.
+ */
+static void forget_state(struct vcpu_svm *svm)
 {
 	svm_control_init(svm);
 	svm_reset(&svm->vcpu, false);
+}
+
+static void detail_shutdown(struct vcpu_svm *svm, struct vmm_exit *exit)
+{
+	forget_state(svm);
 	svm->vcpu.requeue.valid = false;
 }
 
@@ -218,19 +226,19 @@ static void dump_segment(const char *name, const struct vmcb_seg *seg)
 		seg->limit, seg->attrib);
 }
 
-void svm_dump(struct vcpu *vcpu)
+static void dump_vmcb(const struct vcpu_svm *svm)
 {
 	static const char *const names[VMCB_SEGS] = { "ES", "CS",   "SS",   "DS",   "FS",
 						      "GS", "GDTR", "LDTR", "IDTR", "TR" };
 	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, 1);
-	const struct vmcb_control *control = &to_svm(vcpu)->vmcb->control;
-	const struct vmcb_save *save = &to_svm(vcpu)->vmcb->save;
+	const struct vmcb_control *control = &svm->vmcb->control;
+	const struct vmcb_save *save = &svm->vmcb->save;
 	unsigned int i;
 
 	if (!__ratelimit(&limit))
 		return;
-	pr_info("vCPU %u: EXITCODE %llx EXITINFO1 %llx EXITINFO2 %llx EXITINTINFO %x\n", vcpu->id,
-		control->exit_code, control->exit_info_1, control->exit_info_2,
+	pr_info("vCPU %u: EXITCODE %llx EXITINFO1 %llx EXITINFO2 %llx EXITINTINFO %x\n",
+		svm->vcpu.id, control->exit_code, control->exit_info_1, control->exit_info_2,
 		control->exit_int_info);
 	pr_info("  EVENTINJ %x int_ctl %x int_state %llx ASID %u nCR3 %llx clean %llx\n",
 		control->event_inj, control->int_ctl, control->int_state, control->asid,
@@ -241,4 +249,10 @@ void svm_dump(struct vcpu *vcpu)
 		save->cpl);
 	for (i = 0; i < VMCB_SEGS; i++)
 		dump_segment(names[i], &save->seg[i]);
+}
+
+void svm_dump(struct vcpu *vcpu)
+{
+	dump_vmcb(to_svm(vcpu));
+	forget_state(to_svm(vcpu));
 }

@@ -418,8 +418,11 @@ static void read_state(struct vcpu_svm *svm)
 
 	svm->vmcb->control.clean = VMCB_CLEAN_ALL;
 	svm_complete_events(svm);
-	vcpu->regs[VMM_REG_RAX] = save->rax;
 	vcpu->regs_avail &= ~VMM_REGS_LAZY;
+	/* Refused: what is there may be the host's, see svm_dump(). */
+	if (unlikely((u32)svm->vmcb->control.exit_code == (u32)SVM_EXIT_ERR))
+		return;
+	vcpu->regs[VMM_REG_RAX] = save->rax;
 	vcpu->cr2 = save->cr2;
 	vcpu->dr6 = save->dr6;
 }
