@@ -249,6 +249,24 @@ static bool load_modules(void)
 }
 
 /*
+ * The kernel calibrates its TSC once more, seconds after boot. Before that its rate may be off by a part in a
+ * thousand, and hypervisors that read it when they are loaded would hand it on.
+ */
+static void wait_for_tsc(void)
+{
+	for (int tries = 0; tries < 1000; tries++) {
+		char *source = read_file(
+			"/sys/devices/system/clocksource/clocksource0/current_clocksource", NULL);
+		bool refined = source && !strcmp(source, "tsc\n");
+
+		free(source);
+		if (refined)
+			return;
+		usleep(10000);
+	}
+}
+
+/*
  * Bochs saves at the magic breakpoint and a restored machine finds its payload right after; QEMU stops somewhat
  * later, so that a machine which is being saved gets some way into the wait.
  */
@@ -268,6 +286,7 @@ static bool wait_for_payload(void)
 		trouble("%s: %s", path, strerror(errno));
 		return false;
 	}
+	wait_for_tsc();
 	/* What the payload will need of Debian's modules is the same for all: load it once, before the state is saved. */
 	if (!load_modules())
 		return false;
