@@ -227,6 +227,7 @@ void event_deliver(struct vcpu *vcpu)
 	bool injected = true, extint;
 	int vector;
 
+	vcpu->news = false;
 	if (atomic_read(&vcpu->nmi_queued))
 		collect_nmis(vcpu);
 	if (unlikely(vcpu->requeue.valid)) {

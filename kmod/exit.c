@@ -4,6 +4,7 @@
 #include <linux/kvm_para.h>
 #include <linux/sched.h>
 #include <asm/fpu/xcr.h>
+#include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
@@ -41,8 +42,9 @@ int exit_internal_error(struct vcpu *vcpu, u32 suberror, const u8 *bytes, unsign
 
 int exit_insn_done(struct vcpu *vcpu)
 {
-	backend->set_shadow(vcpu, 0);
-	if (vcpu_rflags(vcpu) & X86_EFLAGS_TF)
+	if (!vcpu->exit.no_shadow)
+		backend->set_shadow(vcpu, 0);
+	if (unlikely(vcpu_rflags(vcpu) & X86_EFLAGS_TF))
 		event_raise_db(vcpu, DR6_BS);
 	return 1;
 }
@@ -75,18 +77,23 @@ static int decode(struct vcpu *vcpu, struct x86_insn *insn)
 	return r;
 }
 
-int exit_skip_insn(struct vcpu *vcpu)
+static int skip_known(struct vcpu *vcpu)
 {
-	struct x86_insn insn;
-
-	if (!vcpu->exit.insn_len) {
-		int r = decode(vcpu, &insn);
-
-		if (r)
-			return r > 0;
-	}
 	vcpu_set_reg(vcpu, VMM_REG_RIP, next_rip(vcpu, vcpu->exit.insn_len));
 	return exit_insn_done(vcpu);
+}
+
+static noinline int skip_unknown(struct vcpu *vcpu)
+{
+	struct x86_insn insn;
+	int r = decode(vcpu, &insn);
+
+	return r ? r > 0 : skip_known(vcpu);
+}
+
+int exit_skip_insn(struct vcpu *vcpu)
+{
+	return likely(vcpu->exit.insn_len) ? skip_known(vcpu) : skip_unknown(vcpu);
 }
 
 static int raise_gp(struct vcpu *vcpu)
@@ -159,10 +166,10 @@ static int on_memory(struct vcpu *vcpu)
 	return r < 0 ? r : mmio_exit(vcpu);
 }
 
-static int on_cpuid(struct vcpu *vcpu)
+static void answer_cpuid(struct vcpu *vcpu)
 {
 	const struct cpuid_dynamic dynamic = {
-		.cr4 = vcpu_cr4(vcpu),
+		.cr4 = vcpu->cr4_set,
 		.xcr0 = vcpu->xcr0,
 		.apic_enabled = (vcpu->lapic ? lapic_get_base(vcpu->lapic) : vcpu->apic_base) &
 				LAPIC_BASE_ENABLE,
@@ -175,6 +182,11 @@ static int on_cpuid(struct vcpu *vcpu)
 	vcpu->regs[VMM_REG_RBX] = regs[CPUID_REG_EBX];
 	vcpu->regs[VMM_REG_RCX] = regs[CPUID_REG_ECX];
 	vcpu->regs[VMM_REG_RDX] = regs[CPUID_REG_EDX];
+}
+
+static int on_cpuid(struct vcpu *vcpu)
+{
+	answer_cpuid(vcpu);
 	return exit_skip_insn(vcpu);
 }
 
@@ -203,11 +215,14 @@ static int on_rdmsr(struct vcpu *vcpu)
 	return exit_skip_insn(vcpu);
 }
 
+static u64 wrmsr_value(const struct vcpu *vcpu)
+{
+	return (u32)vcpu->regs[VMM_REG_RAX] | vcpu->regs[VMM_REG_RDX] << 32;
+}
+
 static int on_wrmsr(struct vcpu *vcpu)
 {
-	u64 value = (u32)vcpu->regs[VMM_REG_RAX] | vcpu->regs[VMM_REG_RDX] << 32;
-
-	if (msr_write(vcpu, vcpu->regs[VMM_REG_RCX], value, false))
+	if (msr_write(vcpu, vcpu->regs[VMM_REG_RCX], wrmsr_value(vcpu), false))
 		return raise_gp(vcpu);
 	return exit_skip_insn(vcpu);
 }
@@ -422,11 +437,16 @@ static int on_xsetbv(struct vcpu *vcpu)
 }
 
 /* No hypercall is offered: the answers are those of Documentation/virt/kvm/x86/hypercalls.rst. */
-static int on_hypercall(struct vcpu *vcpu)
+static void answer_hypercall(struct vcpu *vcpu)
 {
 	long r = backend->get_cpl(vcpu) ? -KVM_EPERM : -KVM_ENOSYS;
 
 	vcpu->regs[VMM_REG_RAX] = cut_to_mode(vcpu, r);
+}
+
+static int on_hypercall(struct vcpu *vcpu)
+{
+	answer_hypercall(vcpu);
 	return exit_skip_insn(vcpu);
 }
 
@@ -472,6 +492,55 @@ int exit_handle(struct vcpu *vcpu)
 	if (unlikely(vcpu->pv_eoi.state))
 		pveoi_collect(vcpu);
 	return handlers[vcpu->exit.kind](vcpu);
+}
+
+/*
+ * Interrupts off from here. Of the LAPIC those registers that change nothing but what is in IRR and
+ * ISR: run.c looks only there before it enters again.
+ */
+static bool fast_wrmsr(struct vcpu *vcpu)
+{
+	switch ((u32)vcpu->regs[VMM_REG_RCX]) {
+	case MSR_IA32_TSC_DEADLINE:
+		if (!vcpu->lapic)
+			return false;
+		lapic_set_tsc_deadline(vcpu->lapic, wrmsr_value(vcpu));
+		return true;
+	case X2APIC_MSR(LAPIC_EOI):
+	case X2APIC_MSR(LAPIC_TPR):
+	case X2APIC_MSR(LAPIC_ICR):
+	case X2APIC_MSR(LAPIC_SELF_IPI):
+		return vcpu->lapic &&
+		       !lapic_wrmsr(vcpu->lapic, vcpu->regs[VMM_REG_RCX], wrmsr_value(vcpu));
+	}
+	return false;
+}
+
+bool exit_handle_fast(struct vcpu *vcpu)
+{
+	/* With a VAPIC the TPR is in the guest's memory. */
+	if (unlikely(!vcpu->exit.insn_len || vcpu->vapic.gpa))
+		return false;
+	switch (vcpu->exit.kind) {
+	case VMM_EXIT_WRMSR:
+		if (!fast_wrmsr(vcpu))
+			return false;
+		break;
+	case VMM_EXIT_PIO:
+		if (!pio_exit_fast(vcpu))
+			return false;
+		break;
+	case VMM_EXIT_CPUID:
+		answer_cpuid(vcpu);
+		break;
+	case VMM_EXIT_HYPERCALL:
+		answer_hypercall(vcpu);
+		break;
+	default:
+		return false;
+	}
+	skip_known(vcpu);
+	return true;
 }
 
 int exit_complete_userspace(struct vcpu *vcpu)

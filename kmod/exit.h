@@ -43,6 +43,8 @@ enum vmm_cr_op { VMM_CR_WRITE, VMM_CR_READ, VMM_CR_CLTS, VMM_CR_LMSW };
 struct vmm_exit {
 	enum vmm_exit_kind kind;
 	u8 insn_len; /* bytes of the exiting instruction; 0: not known, common code decodes it */
+	bool no_shadow; /* known not to be in an interrupt shadow, which would end with the instruction */
+	bool refused; /* no device in the kernel took the OUT; by common code */
 	bool operands_valid; /* false: .cr/.dr/.pio string details must be decoded from the
 				instruction bytes */
 	u64 hw_reason; /* VMX: exit reason; SVM: EXITCODE. Only for traces, statistics and userspace
@@ -84,6 +86,12 @@ struct vmm_exit {
 };
 
 struct vcpu;
+
+/*
+ * The same for what can be answered at once, interrupts off, without the guest's memory and without
+ * sleeping. False: nothing has happened, exit_handle() has to.
+ */
+bool exit_handle_fast(struct vcpu *vcpu);
 
 /* Handles vcpu->exit. 1: enter the guest again; 0: run page filled, return to userspace; <0: error
  * for KVM_RUN. */

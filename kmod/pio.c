@@ -51,7 +51,8 @@ static int simple(struct vcpu *vcpu)
 		if (iobus_read(bus, pio->port, pio->size, &value))
 			return ask_userspace(vcpu);
 		set_rax(vcpu, value, pio->size);
-	} else if (iobus_write(bus, pio->port, pio->size, &vcpu->regs[VMM_REG_RAX])) {
+	} else if (vcpu->exit.refused ||
+		   iobus_write(bus, pio->port, pio->size, &vcpu->regs[VMM_REG_RAX])) {
 		memcpy(data_page(vcpu), &vcpu->regs[VMM_REG_RAX], pio->size);
 		return ask_userspace(vcpu);
 	}
@@ -199,6 +200,17 @@ int pio_exit(struct vcpu *vcpu)
 	/* Not known from the exit alone on every CPU, so the length is taken where it is at hand.
 	 */
 	return vcpu->pio.string ? string(vcpu) : simple(vcpu);
+}
+
+bool pio_exit_fast(struct vcpu *vcpu)
+{
+	struct vmm_exit *exit = &vcpu->exit;
+
+	if (exit->pio.in || exit->pio.string)
+		return false;
+	exit->refused = iobus_write(&vcpu->vm->pio, exit->pio.port, exit->pio.size,
+				    &vcpu->regs[VMM_REG_RAX]);
+	return !exit->refused;
 }
 
 int pio_complete(struct vcpu *vcpu)

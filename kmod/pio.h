@@ -3,10 +3,14 @@
 #ifndef VMM_PIO_H
 #define VMM_PIO_H
 
+#include <linux/types.h>
+
 struct vcpu;
 
 /* vcpu->exit is a VMM_EXIT_PIO. As exit_handle(). */
 int pio_exit(struct vcpu *vcpu);
+/* Interrupts off: true when a device in the kernel took the OUT. As exit_handle_fast(). */
+bool pio_exit_fast(struct vcpu *vcpu);
 /* Userspace has answered. */
 int pio_complete(struct vcpu *vcpu);
 

@@ -11,7 +11,6 @@
 
 #include "backend.h"
 #include "compat.h"
-#include "compat.h"
 #include "exit.h"
 #include "irq/lapic.h"
 #include "state.h"
@@ -60,7 +59,31 @@ static void restore_host_breakpoints(bool guest_loaded)
 		set_debugreg(0, 7);
 }
 
-/* The guest runs here, once. IRQs off before and after. */
+/* What the run loop would find to do. */
+static bool must_leave(const struct vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->requests) || thread_work_pending() ||
+	       (vcpu->lapic && lapic_has_events(vcpu->lapic));
+}
+
+/*
+ * An exit was answered with interrupts still off: straight back into the guest? What happens on
+ * other CPUs comes with an interrupt, which is pending and would end the run at once; so only what
+ * this thread itself may have brought about counts. VMM_EXIT_RESUME says that the exit is done.
+ */
+static bool may_reenter(struct vcpu *vcpu)
+{
+	if (unlikely(must_leave(vcpu))) {
+		vcpu->exit.kind = VMM_EXIT_RESUME;
+		return false;
+	}
+	if (unlikely(vcpu->news || vcpu->exception.valid ||
+		     (vcpu->lapic && READ_ONCE(vcpu->lapic->irr_words))))
+		event_deliver(vcpu);
+	return true;
+}
+
+/* The guest runs here, mostly once. IRQs off before and after. */
 static void enter_guest(struct vcpu *vcpu)
 {
 	bool breakpoints = vcpu->dr7 & DR7_ENABLED;
@@ -73,7 +96,13 @@ static void enter_guest(struct vcpu *vcpu)
 		fpu_enter_xcr0(vcpu);
 	vtime_account_guest_enter();
 
-	backend->run(vcpu);
+	vcpu->reentry = false;
+	do {
+		vcpu->exit.refused = false;
+		backend->run(vcpu);
+		vcpu->exits[vcpu->exit.kind]++;
+		vcpu->reentry = true;
+	} while (!vcpu->pv_eoi.state && exit_handle_fast(vcpu) && may_reenter(vcpu));
 
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 	if (vcpu->swap_xcr0)
@@ -105,8 +134,7 @@ static int try_enter(struct vcpu *vcpu)
 	/* Pairs with vcpu_kick() and vm_flush_tlb(): they see IN_GUEST, or what they did is seen
 	 * below. */
 	smp_mb();
-	if (unlikely(READ_ONCE(vcpu->requests) || thread_work_pending() || !virt_enabled_here() ||
-		     (vcpu->lapic && lapic_has_events(vcpu->lapic)))) {
+	if (unlikely(must_leave(vcpu) || !virt_enabled_here())) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		goto out;
 	}
@@ -271,7 +299,6 @@ static int run_loop(struct vcpu *vcpu)
 			continue;
 		if (unlikely(vcpu->vapic.gpa))
 			vapic_from_guest(vcpu);
-		vcpu->exits[vcpu->exit.kind]++;
 		r = exit_handle(vcpu);
 		if (r <= 0)
 			return r;

@@ -83,6 +83,7 @@ static void load_cr4(struct vcpu *vcpu, u64 cr4)
 	vcpu->regs[VMM_REG_CR4] = cr4;
 	vcpu->regs_avail |= BIT(VMM_REG_CR4);
 	backend->set_cr4(vcpu, cr4);
+	vcpu->cr4_set = cr4;
 	fpu_update_xcr0(vcpu);
 	if ((old ^ cr4) & CR4_FLUSHES)
 		vcpu_request(vcpu, VCPU_REQ_TLB_FLUSH);
@@ -616,8 +617,10 @@ long state_set_events(void *object, void *data)
 		return -EINVAL;
 	set_pending_exception(vcpu, events);
 	set_injected(vcpu, events);
-	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW)
+	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW) {
 		backend->set_shadow(vcpu, events->interrupt.shadow);
+		vcpu->exit.no_shadow = false;
+	}
 	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		atomic_set(&vcpu->nmi_queued, 0);
 		vcpu->nmi_pending = !!events->nmi.pending;

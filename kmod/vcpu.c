@@ -100,7 +100,10 @@ void vcpu_kick(struct vcpu *vcpu)
 		return;
 	preempt_disable();
 	cpu = READ_ONCE(vcpu->cpu);
-	if (cpu >= 0 && cpu != smp_processor_id() && cpu_online(cpu))
+	if (cpu == smp_processor_id())
+		/* Interrupts are off while the mode is IN_GUEST: this is the vCPU's own thread. */
+		vcpu->news = true;
+	else if (cpu >= 0 && cpu_online(cpu))
 		smp_send_reschedule(cpu);
 	preempt_enable();
 }
@@ -413,6 +416,7 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vcpu->triple_fault = false;
 	vcpu->cr2 = 0;
 	vcpu->cr8 = 0;
+	vcpu->cr4_set = 0;
 	vcpu->efer = 0;
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = DR6_FIXED;

@@ -120,6 +120,8 @@ struct vcpu {
 	struct vm *vm;
 	struct lapic *lapic; /* NULL without in-kernel irqchip; set before the vCPU is published */
 	struct kvm_run *run; /* shared with userspace: copy, then judge */
+	bool reentry; /* for the backend: interrupts have been off since the last run */
+	bool news; /* a kick by the vCPU's own thread, interrupts off */
 	unsigned long rcu_noted; /* see guest_state.h; by the thread */
 
 	/* -- events; by the thread but for nmi_queued -- */
@@ -150,6 +152,7 @@ struct vcpu {
 	struct steal_time steal;
 	u32 mp_state; /* KVM_MP_STATE_* */
 	u8 sipi_vector; /* for KVM_MP_STATE_SIPI_RECEIVED */
+	u64 cr4_set; /* as it was last set: right for bits that change with an exit only, as OSXSAVE */
 	bool swap_xcr0; /* CR4.OSXSAVE set and xcr0 differs from the host's */
 	struct fpu_guest fpu;
 

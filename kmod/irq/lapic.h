@@ -56,6 +56,9 @@ enum lapic_reg {
 	LAPIC_SELF_IPI = 0x3f0,
 };
 
+/* x2APIC: a register is an MSR (SDM vol. 3, 11.12.1.2). */
+#define X2APIC_MSR(reg) (0x800u + ((reg) >> 4))
+
 #define LAPIC_LVT_MASKED (1u << 16)
 #define LAPIC_SVR_ENABLE (1u << 8)
 

@@ -22,6 +22,7 @@
 
 #define EXIT_HAS_LENGTH BIT(0) /* of an instruction: its length is valid */
 #define EXIT_IN_DELIVERY BIT(1) /* may come during the delivery of an event (SDM vol 3, 28.2.4) */
+#define EXIT_HAS_DETAILS BIT(2) /* more to read */
 
 struct exit_row {
 	u8 kind; /* enum vmm_exit_kind */
@@ -32,14 +33,17 @@ struct exit_row {
 #define EXIT_REASON_GETSEC 11
 #define EXIT_REASON_RSM 17
 
-#define INSTRUCTION(kind)                        \
-	{                                        \
-		VMM_EXIT_##kind, EXIT_HAS_LENGTH \
+#define EXIT(kind, flags)              \
+	{                              \
+		VMM_EXIT_##kind, flags \
 	}
+#define INSTRUCTION(kind) EXIT(kind, EXIT_HAS_LENGTH)
+#define OPERANDS(kind) EXIT(kind, EXIT_HAS_LENGTH | EXIT_HAS_DETAILS)
+#define EVENT(kind) EXIT(kind, EXIT_IN_DELIVERY | EXIT_HAS_DETAILS)
 
 /* What is not here, or is and should not happen, is VMM_EXIT_UNKNOWN. */
 static const struct exit_row exit_rows[] = {
-	[EXIT_REASON_EXCEPTION_NMI] = { VMM_EXIT_EXCEPTION, EXIT_IN_DELIVERY },
+	[EXIT_REASON_EXCEPTION_NMI] = EVENT(EXCEPTION),
 	[EXIT_REASON_EXTERNAL_INTERRUPT] = { VMM_EXIT_RESUME },
 	[EXIT_REASON_TRIPLE_FAULT] = { VMM_EXIT_SHUTDOWN },
 	[EXIT_REASON_INTERRUPT_WINDOW] = { VMM_EXIT_IRQ_WINDOW },
@@ -61,15 +65,15 @@ static const struct exit_row exit_rows[] = {
 	[EXIT_REASON_VMWRITE] = INSTRUCTION(UNDEFINED),
 	[EXIT_REASON_VMOFF] = INSTRUCTION(UNDEFINED),
 	[EXIT_REASON_VMON] = INSTRUCTION(UNDEFINED),
-	[EXIT_REASON_CR_ACCESS] = INSTRUCTION(CR),
-	[EXIT_REASON_DR_ACCESS] = INSTRUCTION(DR),
-	[EXIT_REASON_IO_INSTRUCTION] = INSTRUCTION(PIO),
+	[EXIT_REASON_CR_ACCESS] = OPERANDS(CR),
+	[EXIT_REASON_DR_ACCESS] = OPERANDS(DR),
+	[EXIT_REASON_IO_INSTRUCTION] = OPERANDS(PIO),
 	[EXIT_REASON_MSR_READ] = INSTRUCTION(RDMSR),
 	[EXIT_REASON_MSR_WRITE] = INSTRUCTION(WRMSR),
 	[EXIT_REASON_MWAIT_INSTRUCTION] = INSTRUCTION(SKIP),
 	[EXIT_REASON_MONITOR_INSTRUCTION] = INSTRUCTION(SKIP),
 	[EXIT_REASON_PAUSE_INSTRUCTION] = INSTRUCTION(PAUSE),
-	[EXIT_REASON_EPT_VIOLATION] = { VMM_EXIT_MEMORY, EXIT_IN_DELIVERY },
+	[EXIT_REASON_EPT_VIOLATION] = EVENT(MEMORY),
 	[EXIT_REASON_EPT_MISCONFIG] = { VMM_EXIT_UNKNOWN, EXIT_IN_DELIVERY },
 	[EXIT_REASON_INVEPT] = INSTRUCTION(UNDEFINED),
 	[EXIT_REASON_RDTSCP] = INSTRUCTION(UNDEFINED),
@@ -131,9 +135,11 @@ static void decode_memory(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool in_d
 	exit->memory.access = access;
 	if (unlikely(qualification & EPT_VIOLATION_NMI_UNBLOCKED) && !in_delivery)
 		vmx_set_nmi_masked(&vmx->vcpu, true);
+	/* Emulation reads and writes memory of the guest's owner: as for PIO. */
+	vmx->flush_l1d = true;
 }
 
-static void decode_pio(struct vmm_exit *exit)
+static void decode_pio(struct vcpu_vmx *vmx, struct vmm_exit *exit)
 {
 	u32 qualification = vmcs_read(EXIT_QUALIFICATION);
 
@@ -142,6 +148,8 @@ static void decode_pio(struct vmm_exit *exit)
 	exit->pio.in = qualification & IO_IN;
 	exit->pio.string = qualification & IO_STRING;
 	exit->pio.rep = qualification & IO_REP;
+	/* Its data are those of the guest's owner, which others must not find in L1D. */
+	vmx->flush_l1d = true;
 }
 
 static void decode_cr(struct vmm_exit *exit)
@@ -229,24 +237,31 @@ static void decode_exception(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool i
 		decode_debug_exception(vmx, exit, info);
 }
 
-static void decode(struct vcpu_vmx *vmx, u32 reason)
+/* An instruction's exit, which will be skipped almost always: have at hand what that takes. */
+static __always_inline void read_instruction(struct vcpu_vmx *vmx, struct vmm_exit *exit)
+{
+	struct vcpu *vcpu = &vmx->vcpu;
+
+	exit->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	vcpu->regs[VMM_REG_RIP] = vmcs_read(GUEST_RIP);
+	vcpu->regs[VMM_REG_RFLAGS] = vmcs_read(GUEST_RFLAGS);
+	vcpu->regs_avail = BIT(VMM_REG_RIP) | BIT(VMM_REG_RFLAGS);
+	vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	vmx->interruptibility_read = true;
+	exit->no_shadow =
+		!(vmx->interruptibility & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+}
+
+static noinline void decode_details(struct vcpu_vmx *vmx, bool in_delivery)
 {
 	struct vmm_exit *exit = &vmx->vcpu.exit;
-	struct exit_row row = row_of(reason);
-	bool in_delivery = false;
 
-	exit->kind = row.kind;
-	exit->hw_reason = reason;
-	exit->operands_valid = true;
-	exit->insn_len = row.flags & EXIT_HAS_LENGTH ? vmcs_read(VM_EXIT_INSTRUCTION_LEN) : 0;
-	if (row.flags & EXIT_IN_DELIVERY)
-		in_delivery = vmx_take_interrupted_event(vmx);
-	switch (row.kind) {
+	switch (exit->kind) {
 	case VMM_EXIT_MEMORY:
 		decode_memory(vmx, exit, in_delivery);
 		break;
 	case VMM_EXIT_PIO:
-		decode_pio(exit);
+		decode_pio(vmx, exit);
 		break;
 	case VMM_EXIT_CR:
 		decode_cr(exit);
@@ -257,7 +272,32 @@ static void decode(struct vcpu_vmx *vmx, u32 reason)
 	case VMM_EXIT_EXCEPTION:
 		decode_exception(vmx, exit, in_delivery);
 		break;
+	default:
+		break;
 	}
+}
+
+static __always_inline void decode(struct vcpu_vmx *vmx, u32 reason)
+{
+	struct vmm_exit *exit = &vmx->vcpu.exit;
+	struct exit_row row = row_of(reason);
+	bool in_delivery = false;
+
+	exit->kind = row.kind;
+	exit->hw_reason = reason;
+	exit->operands_valid = true;
+	if (likely(row.flags & EXIT_HAS_LENGTH)) {
+		read_instruction(vmx, exit);
+	} else {
+		exit->insn_len = 0;
+		exit->no_shadow = false;
+		vmx->interruptibility_read = false;
+		vmx->vcpu.regs_avail = 0;
+	}
+	if (row.flags & EXIT_IN_DELIVERY)
+		in_delivery = vmx_take_interrupted_event(vmx);
+	if (row.flags & EXIT_HAS_DETAILS)
+		decode_details(vmx, in_delivery);
 }
 
 /* The CPU did not enter: what was to be injected waits again. */
@@ -267,6 +307,8 @@ static void fail_entry(struct vcpu_vmx *vmx, u64 reason)
 
 	if ((reason & EXIT_REASON_BASIC) == EXIT_REASON_MCE_DURING_VMENTRY)
 		asm volatile("int $18");
+	vcpu->regs_avail = 0;
+	vmx->interruptibility_read = false;
 	vcpu->exit.kind = VMM_EXIT_FAIL_ENTRY;
 	vcpu->exit.hw_reason = reason;
 	vcpu->exit.insn_len = 0;
@@ -343,29 +385,46 @@ static void switch_counters(const struct perf_guest_switch_msr *counters, int nr
 				      to_guest ? counters[i].guest : counters[i].host);
 }
 
-/* What the entry needs and the exit leaves to software. Nonzero: VMfail. */
-static int enter(struct vcpu_vmx *vmx)
+/* Interrupts and NMIs of perf change it, so that no older copy will do. */
+static void read_perf_state(struct vcpu_vmx *vmx)
 {
-	const struct perf_guest_switch_msr *counters;
-	int failed, nr_counters;
-	u64 debugctl;
+	vmx->host.debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
+	vmx->counters = perf_guest_get_msrs(&vmx->nr_counters, NULL);
+}
 
+/* Nothing of this changes while interrupts are off, but for perf's part if that is in use at all. */
+static __always_inline void prepare_host_state(struct vcpu_vmx *vmx)
+{
+	if (likely(vmx->vcpu.reentry)) {
+		if (unlikely(vmx->host.debugctl || vmx->nr_counters))
+			read_perf_state(vmx);
+		return;
+	}
 	if (unlikely(!vmx->guest_msrs))
 		vmx_switch_to_guest(vmx);
+	write_host_cr3_cr4(vmx);
+	read_perf_state(vmx);
+}
+
+/* What the entry needs and the exit leaves to software. Nonzero: VMfail. */
+static __always_inline int enter(struct vcpu_vmx *vmx)
+{
+	int failed;
+
+	prepare_host_state(vmx);
 	if (vmx->vcpu.regs_dirty)
 		vmx_write_dirty_regs(vmx);
-	write_host_cr3_cr4(vmx);
 	prepare_spec_ctrl(vmx);
-	/* Interrupts of perf change it, so that no older copy will do. The exit zeroes it. */
-	debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
-	counters = perf_guest_get_msrs(&nr_counters, NULL);
-	switch_counters(counters, nr_counters, true);
+	if (unlikely(vmx->nr_counters))
+		switch_counters(vmx->counters, vmx->nr_counters, true);
 
 	failed = transition(vmx);
 
-	switch_counters(counters, nr_counters, false);
-	if (unlikely(debugctl))
-		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, debugctl);
+	if (unlikely(vmx->nr_counters))
+		switch_counters(vmx->counters, vmx->nr_counters, false);
+	/* The exit has zeroed it. */
+	if (unlikely(vmx->host.debugctl))
+		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
 	return failed;
@@ -377,8 +436,6 @@ void vmx_run(struct vcpu *vcpu)
 	int failed = enter(vmx);
 	u32 reason;
 
-	vcpu->regs_avail = 0;
-	vmx->interruptibility_read = false;
 	vcpu->requeue.valid = false;
 	if (unlikely(failed)) {
 		fail_entry(vmx, vmcs_read(VM_INSTRUCTION_ERROR));
@@ -392,12 +449,6 @@ void vmx_run(struct vcpu *vcpu)
 	}
 	vmx->injected.valid = false;
 	decode(vmx, reason);
-	/*
-	 * Emulation reads and writes memory of the guest's owner, which others must not find in
-	 * L1D.
-	 */
-	if (vcpu->exit.kind == VMM_EXIT_MEMORY || vcpu->exit.kind == VMM_EXIT_PIO)
-		vmx->flush_l1d = true;
 }
 
 /* -- after a failed entry -- */

@@ -53,8 +53,11 @@ void vmx_write_dirty_regs(struct vcpu_vmx *vmx)
 	struct vcpu *vcpu = &vmx->vcpu;
 	u32 dirty = vcpu->regs_dirty;
 
+	vcpu->regs_dirty = 0;
 	if (dirty & BIT(VMM_REG_RIP))
 		vmcs_write(GUEST_RIP, vcpu->regs[VMM_REG_RIP]);
+	if (likely(dirty == BIT(VMM_REG_RIP)))
+		return;
 	if (dirty & BIT(VMM_REG_RSP))
 		vmcs_write(GUEST_RSP, vcpu->regs[VMM_REG_RSP]);
 	if (dirty & BIT(VMM_REG_RFLAGS))
@@ -62,7 +65,6 @@ void vmx_write_dirty_regs(struct vcpu_vmx *vmx)
 			   (vcpu->regs[VMM_REG_RFLAGS] & RFLAGS_DEFINED) | X86_EFLAGS_FIXED);
 	if (dirty & BIT(VMM_REG_CR3))
 		vmcs_write(GUEST_CR3, vcpu->regs[VMM_REG_CR3]);
-	vcpu->regs_dirty = 0;
 }
 
 /* -- control registers -- */

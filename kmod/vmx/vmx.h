@@ -22,6 +22,8 @@
  */
 #define VMX_CR0_GUEST_OWNED (X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
 
+struct perf_guest_switch_msr;
+
 /* Found once at load (caps.c), read-only afterwards. */
 struct vmx_caps {
 	u32 revision; /* VMCS revision identifier */
@@ -87,7 +89,10 @@ struct vcpu_vmx {
 	struct {
 		u64 kernel_gs_base;
 		u16 fs, gs, ds, es, ldt;
+		u64 debugctl; /* read right before the entry; the exit zeroes it */
 	} host;
+	const struct perf_guest_switch_msr *counters; /* which perf wants switched at this entry */
+	int nr_counters;
 };
 
 static __always_inline struct vcpu_vmx *to_vmx(struct vcpu *vcpu)
