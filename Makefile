@@ -52,7 +52,8 @@ install: launcher ## module, udev rule, launcher: DESTDIR, PREFIX
 	[ -n "$(DESTDIR)" ] || depmod
 
 clean: ## all that was built; the unpacked kernels stay
-	rm -rf $(out)/module-* $(out)/unit $(out)/selftests $(out)/launcher $(out)/vmm $(out)/testhost $(out)/demo
+	rm -rf $(out)/module-* $(out)/unit $(out)/selftests $(out)/guest $(out)/launcher \
+		$(out)/vmm $(out)/testhost $(out)/check $(out)/demo
 
 distclean: ## build/ altogether
 	rm -rf $(out)

@@ -64,7 +64,7 @@ make_payload() {
     if [ ! -e "$from" ] && [[ $c == *=* ]]; then
       from=${c%=*} to=${c##*=}
     fi
-    [ -e "$from" ] || fail "--copy $from: no such file"
+    [ -e "$from" ] || bad "--copy $from: no such file"
     to=${to:-$(basename "$(realpath -s "$from")")}
     mkdir -p "$tree/test/$(dirname "$to")"
     cp -rL "$from" "$tree/test/$to"
@@ -84,14 +84,16 @@ make_payload() {
   fi
   for c in "${extra_modules[@]}"; do
     mkdir -p "$tree/modules"
-    cp "$c" "$tree/modules/" || fail "--module $c: no such file"
+    [ -f "$c" ] || bad "--module $c: no such file"
+    cp "$c" "$tree/modules/"
     echo "/modules/${c##*/}" >>"$tree/testhost/modules"
   done
   [ -z "$shell" ] || echo tty >>"$tree/testhost/flags"
   [ -z "$shell" ] || stty size 2>/dev/null >"$tree/testhost/winsize" || rm -f "$tree/testhost/winsize"
   { [ -z "$shell" ] || echo "TERM=${TERM:-vt100}"; printf '%s\n' "${environment[@]}"; } >"$tree/testhost/environment"
   pack "$tree" >"$out"
-  [ "$(stat -c %s "$out")" -le $((payload_size - 4096)) ] || fail "what is copied takes more than $((payload_room - 1)) MiB"
+  [ "$(stat -c %s "$out")" -le $((payload_size - 4096)) ] ||
+    bad "what is copied takes more than $((payload_room - 1)) MiB"
 }
 
 # Booting takes seconds in QEMU and a quarter of a minute in Bochs. So each kind of machine boots once, up to where
