@@ -105,6 +105,10 @@ struct vmm_backend {
 	 */
 	int (*get_msr)(struct vcpu *vcpu, u32 index, u64 *value);
 	int (*set_msr)(struct vcpu *vcpu, u32 index, u64 value);
+	/* Those that the guest accesses without exits, and whether it may on this vCPU. */
+	const u32 *open_msrs;
+	unsigned int nr_open_msrs;
+	void (*close_msrs)(struct vcpu *vcpu, bool closed);
 	void (*set_dr7)(struct vcpu *vcpu, u64 dr7);
 	void (*set_tsc_offset)(struct vcpu *vcpu, u64 offset);
 	/* All this guest's translations on this CPU, before the next entry. */

@@ -82,6 +82,10 @@ static const struct {
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
+	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
+	{ KVM_CAP_X86_MSR_FILTER, 1 },
+	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
+	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
 };
 
 long dev_check_extension(unsigned long cap)
@@ -158,6 +162,20 @@ out:
 	return r;
 }
 
+/* -- attributes -- */
+
+/* The one there is: the XCR0 bits that userspace may give to guests. */
+static long device_attr(void __user *arg, bool get)
+{
+	struct kvm_device_attr attr;
+
+	if (copy_from_user(&attr, arg, sizeof(attr)))
+		return -EFAULT;
+	if (attr.group || attr.attr != KVM_X86_XCOMP_GUEST_SUPP)
+		return -ENXIO;
+	return get ? put_user(fpu_allowed_xcr0(), (u64 __user *)attr.addr) : 0;
+}
+
 /* -- the device -- */
 
 static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -179,6 +197,10 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return msr_index_list(user);
 	case KVM_GET_MSR_FEATURE_INDEX_LIST:
 		return msr_feature_index_list(user);
+	case KVM_HAS_DEVICE_ATTR:
+		return device_attr(user, false);
+	case KVM_GET_DEVICE_ATTR:
+		return device_attr(user, true);
 	case KVM_GET_MSRS:
 		return msr_feature_ioctl(user);
 	default:

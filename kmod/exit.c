@@ -20,6 +20,7 @@
 #include "x86/dr.h"
 #include "x86/fpu.h"
 #include "x86/msr.h"
+#include "x86/msr_filter.h"
 
 /* -- what handlers share -- */
 
@@ -204,14 +205,60 @@ static int on_hlt(struct vcpu *vcpu)
 	return 1;
 }
 
-static int on_rdmsr(struct vcpu *vcpu)
+/* Why the access failed, in userspace's words, if it wants to answer in the guest's place. */
+static u32 msr_exit_reason(struct vcpu *vcpu, int error)
 {
-	u64 value;
+	u32 reason = error == -EPERM  ? KVM_MSR_EXIT_REASON_FILTER :
+		     error == -ENOENT ? KVM_MSR_EXIT_REASON_UNKNOWN :
+					KVM_MSR_EXIT_REASON_INVAL;
 
-	if (msr_read(vcpu, vcpu->regs[VMM_REG_RCX], &value, false))
+	return READ_ONCE(vcpu->vm->user_msr_exits) & reason;
+}
+
+static int msr_failed(struct vcpu *vcpu, bool write, u64 value, int error)
+{
+	u32 reason = msr_exit_reason(vcpu, error);
+	struct kvm_run *run = vcpu->run;
+
+	if (!reason)
 		return raise_gp(vcpu);
+	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
+	run->msr.error = 0;
+	memset(run->msr.pad, 0, sizeof(run->msr.pad));
+	run->msr.reason = reason;
+	run->msr.index = vcpu->regs[VMM_REG_RCX];
+	run->msr.data = value;
+	vcpu->pending = write ? VCPU_PENDING_WRMSR : VCPU_PENDING_RDMSR;
+	return 0;
+}
+
+static void set_msr_result(struct vcpu *vcpu, u64 value)
+{
 	vcpu->regs[VMM_REG_RAX] = (u32)value;
 	vcpu->regs[VMM_REG_RDX] = value >> 32;
+}
+
+/* Userspace has answered. */
+static int msr_complete(struct vcpu *vcpu, bool write)
+{
+	if (READ_ONCE(vcpu->run->msr.error))
+		return raise_gp(vcpu);
+	if (!write)
+		set_msr_result(vcpu, READ_ONCE(vcpu->run->msr.data));
+	return exit_skip_insn(vcpu);
+}
+
+static int on_rdmsr(struct vcpu *vcpu)
+{
+	u32 index = vcpu->regs[VMM_REG_RCX];
+	u64 value;
+	int r = -EPERM;
+
+	if (msr_filter_allows(vcpu->vm, index, KVM_MSR_FILTER_READ))
+		r = msr_read(vcpu, index, &value, false);
+	if (r)
+		return msr_failed(vcpu, false, 0, r);
+	set_msr_result(vcpu, value);
 	return exit_skip_insn(vcpu);
 }
 
@@ -222,9 +269,13 @@ static u64 wrmsr_value(const struct vcpu *vcpu)
 
 static int on_wrmsr(struct vcpu *vcpu)
 {
-	if (msr_write(vcpu, vcpu->regs[VMM_REG_RCX], wrmsr_value(vcpu), false))
-		return raise_gp(vcpu);
-	return exit_skip_insn(vcpu);
+	u32 index = vcpu->regs[VMM_REG_RCX];
+	u64 value = wrmsr_value(vcpu);
+	int r = -EPERM;
+
+	if (msr_filter_allows(vcpu->vm, index, KVM_MSR_FILTER_WRITE))
+		r = msr_write(vcpu, index, value, false);
+	return r ? msr_failed(vcpu, true, value, r) : exit_skip_insn(vcpu);
 }
 
 /* What the hardware did not tell of a MOV to or from CR, CLTS or LMSW. As decode(). */
@@ -553,6 +604,10 @@ int exit_complete_userspace(struct vcpu *vcpu)
 		return pio_complete(vcpu);
 	case VCPU_PENDING_MMIO:
 		return mmio_complete(vcpu);
+	case VCPU_PENDING_RDMSR:
+		return msr_complete(vcpu, false);
+	case VCPU_PENDING_WRMSR:
+		return msr_complete(vcpu, true);
 	default:
 		return 1;
 	}

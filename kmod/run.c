@@ -19,6 +19,7 @@
 #include "virt.h"
 #include "x86/dr.h"
 #include "x86/fpu.h"
+#include "x86/msr_filter.h"
 
 /*
  * Work that only a return to userspace does and that must not wait: task work, and the throttling
@@ -159,6 +160,8 @@ static void take_requests(struct vcpu *vcpu)
 		pvclock_update(vcpu);
 	if (test_and_clear_bit(VCPU_REQ_STEAL, &vcpu->requests))
 		steal_update(vcpu);
+	if (test_and_clear_bit(VCPU_REQ_MSR_FILTER, &vcpu->requests))
+		msr_filter_apply(vcpu);
 	if (test_and_clear_bit(VCPU_REQ_TLB_FLUSH, &vcpu->requests)) {
 		preempt_disable();
 		if (vcpu->cpu >= 0)

@@ -37,6 +37,19 @@ void timer_adjust_guest_tsc(struct vcpu *vcpu, u64 offset)
 	set_offset(vcpu, offset);
 }
 
+void timer_set_tsc_offset(struct vcpu *vcpu, u64 offset)
+{
+	struct vm *vm = vcpu->vm;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vm->tsc_lock, flags);
+	vm->tsc_offset = offset;
+	vm->tsc_host = rdtsc_ordered();
+	vm->tsc_value = vm->tsc_host + offset;
+	raw_spin_unlock_irqrestore(&vm->tsc_lock, flags);
+	set_offset(vcpu, offset);
+}
+
 void timer_set_guest_tsc(struct vcpu *vcpu, u64 value)
 {
 	u64 second = (u64)tsc_khz * 1000;

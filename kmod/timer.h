@@ -26,6 +26,8 @@ u64 timer_guest_tsc(const struct vcpu *vcpu);
  * Loaded.
  */
 void timer_set_guest_tsc(struct vcpu *vcpu, u64 value);
+/* Userspace sets the offset itself; a vCPU whose TSC is set to 0 later gets the same one. */
+void timer_set_tsc_offset(struct vcpu *vcpu, u64 offset);
 /* The guest writes its own: no guessing. */
 void timer_adjust_guest_tsc(struct vcpu *vcpu, u64 offset);
 

@@ -23,6 +23,7 @@
 #include "x86/dr.h"
 #include "x86/fpu.h"
 #include "x86/msr.h"
+#include "x86/msr_filter.h"
 
 /* -- placing on a CPU -- */
 
@@ -281,6 +282,39 @@ static long set_tsc_khz(void *object, unsigned long arg)
 	return !arg || arg == tsc_khz ? 0 : -EINVAL;
 }
 
+/* -- attributes -- */
+
+static long has_attr(void *object, void *data)
+{
+	const struct kvm_device_attr *attr = data;
+
+	return attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET ? 0 : -ENXIO;
+}
+
+static long get_attr(void *object, void *data)
+{
+	const struct kvm_device_attr *attr = data;
+	struct vcpu *vcpu = object;
+	long r = has_attr(vcpu, data);
+
+	return r ?: put_user(vcpu->tsc_offset, (u64 __user *)attr->addr);
+}
+
+static long set_attr(void *object, void *data)
+{
+	const struct kvm_device_attr *attr = data;
+	struct vcpu *vcpu = object;
+	long r = has_attr(vcpu, data);
+	u64 offset;
+
+	if (r)
+		return r;
+	if (get_user(offset, (u64 __user *)attr->addr))
+		return -EFAULT;
+	timer_set_tsc_offset(vcpu, offset);
+	return 0;
+}
+
 static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_RUN, .load = true, .raw = run },
 	{ .cmd = KVM_INTERRUPT, .fixed = interrupt },
@@ -315,6 +349,9 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_SET_CPUID2, .load = true, .raw = set_cpuid2 },
 	{ .cmd = KVM_GET_CPUID2, .raw = get_cpuid2 },
 	{ .cmd = KVM_TRANSLATE, .load = true, .fixed = state_translate },
+	{ .cmd = KVM_HAS_DEVICE_ATTR, .fixed = has_attr },
+	{ .cmd = KVM_GET_DEVICE_ATTR, .fixed = get_attr },
+	{ .cmd = KVM_SET_DEVICE_ATTR, .load = true, .fixed = set_attr },
 	{ .cmd = KVM_KVMCLOCK_CTRL, .raw = pvclock_guest_stopped },
 	{ .cmd = KVM_GET_TSC_KHZ, .raw = get_tsc_khz },
 	{ .cmd = KVM_SET_TSC_KHZ, .raw = set_tsc_khz },
@@ -480,6 +517,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 		goto out_backend;
 	vcpu_reset(vcpu, false);
 	timer_set_guest_tsc(vcpu, 0);
+	msr_filter_apply(vcpu);
 	vcpu_put(vcpu);
 	return vcpu;
 out_backend:

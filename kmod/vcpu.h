@@ -78,12 +78,19 @@ enum vcpu_request {
 	VCPU_REQ_TLB_FLUSH,
 	VCPU_REQ_CLOCK, /* the kvmclock page */
 	VCPU_REQ_STEAL, /* the steal time */
+	VCPU_REQ_MSR_FILTER, /* it has changed */
 	VCPU_REQ_IOAPIC_EOI, /* ioapic_eois is not empty */
 	VCPU_REQ_TPR_ACCESS, /* the guest accessed its TPR: vapic.c */
 };
 
 /* What KVM_RUN has to finish when userspace comes back. */
-enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PIO, VCPU_PENDING_MMIO };
+enum vcpu_pending {
+	VCPU_PENDING_NONE,
+	VCPU_PENDING_PIO,
+	VCPU_PENDING_MMIO,
+	VCPU_PENDING_RDMSR,
+	VCPU_PENDING_WRMSR,
+};
 
 /* A port access that userspace completes, or a string one between two rounds (pio.c). */
 struct vcpu_pio {

@@ -18,6 +18,7 @@
 #include "timer.h"
 #include "virt.h"
 #include "vm.h"
+#include "x86/msr_filter.h"
 
 /* -- leaving the guest -- */
 
@@ -449,6 +450,18 @@ static long enable_triple_fault_event(struct vm *vm, const u64 *args)
 	return 0;
 }
 
+#define USER_MSR_EXITS                                              \
+	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
+	 KVM_MSR_EXIT_REASON_FILTER)
+
+static long enable_user_space_msr(struct vm *vm, const u64 *args)
+{
+	if (args[0] & ~(u64)USER_MSR_EXITS)
+		return -EINVAL;
+	WRITE_ONCE(vm->user_msr_exits, args[0]);
+	return 0;
+}
+
 /* Once; userspace promises to create no vCPU with this ID or a higher one. */
 static long enable_max_vcpu_id(struct vm *vm, const u64 *args)
 {
@@ -471,6 +484,7 @@ static const struct {
 	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
 	{ KVM_CAP_MAX_VCPU_ID, enable_max_vcpu_id },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, enable_exception_payload },
+	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_space_msr },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
 };
 
@@ -496,6 +510,7 @@ static const struct ioctl_row vm_ioctls[] = {
 	{ .cmd = KVM_REGISTER_COALESCED_MMIO, .fixed = register_coalesced },
 	{ .cmd = KVM_UNREGISTER_COALESCED_MMIO, .fixed = unregister_coalesced },
 	{ .cmd = KVM_ENABLE_CAP, .fixed = enable_cap },
+	{ .cmd = KVM_X86_SET_MSR_FILTER, .fixed = msr_filter_set },
 	{ .cmd = KVM_GET_CLOCK, .fixed = pvclock_get },
 	{ .cmd = KVM_SET_CLOCK, .fixed = pvclock_set },
 	{ .cmd = KVM_REINJECT_CONTROL, .raw = reinject_control },
@@ -613,6 +628,7 @@ static void vm_destroy(struct vm *vm)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_free(vm->vcpus[i]);
 	kfree(vm->irqchip);
+	msr_filter_free(rcu_dereference_protected(vm->msr_filter, true));
 	ioeventfd_destroy(&vm->ioeventfds);
 	coalesced_destroy(&vm->coalesced);
 	iobus_destroy(&vm->mmio);

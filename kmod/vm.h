@@ -17,6 +17,8 @@
 
 #define VMM_MAX_VCPUS 64
 
+struct msr_filter;
+
 struct vm {
 	struct mmu mmu; /* EPT/NPT and memory slots; has locks of its own */
 	struct iobus pio, mmio; /* what the kernel answers itself, but for the LAPICs */
@@ -27,6 +29,8 @@ struct vm {
 	struct irqchip *irqchip; /* set once under lock, before the first vCPU; freed with the VM */
 	bool has_pit; /* same */
 	u32 x2apic_api; /* KVM_X2APIC_API_*; under lock */
+	struct msr_filter __rcu *msr_filter; /* under lock; freed with the VM */
+	u32 user_msr_exits; /* KVM_MSR_EXIT_REASON_*: KVM_CAP_X86_USER_SPACE_MSR; any time */
 	bool exception_payload; /* KVM_CAP_EXCEPTION_PAYLOAD; any time, as the next */
 	bool triple_fault_event; /* KVM_CAP_X86_TRIPLE_FAULT_EVENT */
 	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus;

@@ -23,14 +23,14 @@
 #define MSRPM_ORDER 1
 #define MSRPM_RANGE_BITS (8192 * 2)
 
-static unsigned long iopm, msrpm;
+static unsigned long iopm, msrpm, msrpm_closed;
 
 /*
  * The MSRs that the guest reads and writes by itself: those that VMLOAD and VMSAVE switch (15.5.2),
  * which only the guest's own instructions and system calls depend on. The maps are the same for all
  * guests and never change.
  */
-static const u32 guest_msrs[] = {
+const u32 svm_guest_msrs[SVM_GUEST_MSRS] = {
 	MSR_FS_BASE,
 	MSR_GS_BASE,
 	MSR_KERNEL_GS_BASE,
@@ -54,33 +54,42 @@ static unsigned int msrpm_bit(u32 msr)
 	return i * MSRPM_RANGE_BITS + (msr - ranges[i]) * 2;
 }
 
+void svm_maps_destroy(void)
+{
+	free_pages(msrpm_closed, MSRPM_ORDER);
+	free_pages(msrpm, MSRPM_ORDER);
+	free_pages(iopm, IOPM_ORDER);
+}
+
 int svm_maps_create(void)
 {
 	unsigned int i;
 
 	iopm = __get_free_pages(GFP_KERNEL, IOPM_ORDER);
-	if (!iopm)
-		return -ENOMEM;
 	msrpm = __get_free_pages(GFP_KERNEL, MSRPM_ORDER);
-	if (!msrpm) {
-		free_pages(iopm, IOPM_ORDER);
+	msrpm_closed = __get_free_pages(GFP_KERNEL, MSRPM_ORDER);
+	if (!iopm || !msrpm || !msrpm_closed) {
+		svm_maps_destroy();
 		return -ENOMEM;
 	}
 	memset((void *)iopm, 0xff, PAGE_SIZE << IOPM_ORDER);
 	memset((void *)msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
-	for (i = 0; i < ARRAY_SIZE(guest_msrs); i++) {
-		__clear_bit(msrpm_bit(guest_msrs[i]), (unsigned long *)msrpm);
-		__clear_bit(msrpm_bit(guest_msrs[i]) + 1, (unsigned long *)msrpm);
+	memset((void *)msrpm_closed, 0xff, PAGE_SIZE << MSRPM_ORDER);
+	for (i = 0; i < ARRAY_SIZE(svm_guest_msrs); i++) {
+		__clear_bit(msrpm_bit(svm_guest_msrs[i]), (unsigned long *)msrpm);
+		__clear_bit(msrpm_bit(svm_guest_msrs[i]) + 1, (unsigned long *)msrpm);
 	}
 	svm_host.iopm_pa = __sme_set(__pa(iopm));
-	svm_host.msrpm_pa = __sme_set(__pa(msrpm));
 	return 0;
 }
 
-void svm_maps_destroy(void)
+void svm_close_msrs(struct vcpu *vcpu, bool closed)
 {
-	free_pages(msrpm, MSRPM_ORDER);
-	free_pages(iopm, IOPM_ORDER);
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	svm->msrs_closed = closed;
+	svm->vmcb->control.msrpm_base_pa = __sme_set(__pa(closed ? msrpm_closed : msrpm));
+	svm_dirty(svm, CLEAN_MAPS);
 }
 
 static const u8 intercepts[] = {
@@ -180,7 +189,7 @@ void svm_control_init(struct vcpu_svm *svm)
 		control->pause_filter_threshold = svm_host.pause_threshold ? 128 : 0;
 	}
 	control->iopm_base_pa = svm_host.iopm_pa;
-	control->msrpm_base_pa = svm_host.msrpm_pa;
+	svm_close_msrs(&svm->vcpu, svm->msrs_closed);
 	control->tsc_offset = svm->vcpu.tsc_offset;
 	control->int_ctl = V_INTR_MASKING;
 	control->nested_ctl = VMCB_NP_ENABLE;

@@ -24,7 +24,7 @@ struct svm_host {
 	u32 extensions; /* CPUID 0x80000008 EBX */
 	u64 cr4_mce; /* CR4.MCE as the host has it */
 	u64 xss; /* the host's IA32_XSS */
-	u64 iopm_pa, msrpm_pa;
+	u64 iopm_pa;
 };
 
 extern struct svm_host svm_host;
@@ -57,6 +57,7 @@ struct vcpu_svm {
 	u64 cr0_hidden; /* CD and NW as the guest set them */
 	u64 cr4; /* without what is forced on */
 	u64 tsc_aux, spec_ctrl;
+	bool msrs_closed; /* the guest accesses no MSR without an exit */
 
 	/* -- NMI (15.21.9): masked from its injection to the end of the next IRET -- */
 	bool nmi_masked;
@@ -110,6 +111,9 @@ void svm_vmrun(u64 *regs, u64 vmcb_pa, u64 host_pa, u32 guest_spec_ctrl, u32 hos
 /* control.c: the VMCB's control area and the permission maps */
 int svm_maps_create(void);
 void svm_maps_destroy(void);
+#define SVM_GUEST_MSRS 10
+extern const u32 svm_guest_msrs[SVM_GUEST_MSRS]; /* without exits */
+void svm_close_msrs(struct vcpu *vcpu, bool closed);
 void svm_control_init(struct vcpu_svm *svm);
 
 /* regs.c */

@@ -64,10 +64,12 @@ static struct vmcs *alloc_vmcs(int node, gfp_t gfp)
 static const u32 open_msrs[] = {
 	MSR_FS_BASE,	      MSR_GS_BASE,	     MSR_KERNEL_GS_BASE,
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_IA32_SPEC_CTRL, /* once the guest has used it */
 };
 
-static u8 *msr_bitmap; /* all but open_msrs exit */
-static u8 *msr_bitmap_spec_ctrl; /* all but those and SPEC_CTRL */
+static u8 *msr_bitmap; /* all but open_msrs without SPEC_CTRL exit */
+static u8 *msr_bitmap_spec_ctrl; /* all but open_msrs */
+static u8 *msr_bitmap_closed; /* all exit */
 
 static void open_msr(u8 *bitmap, u32 msr)
 {
@@ -81,7 +83,7 @@ static void open_msr(u8 *bitmap, u32 msr)
 	bitmap[BITMAP_WRITE_OFFSET + offset + bit / 8] &= ~(1u << bit % 8);
 }
 
-static u8 *make_msr_bitmap(void)
+static u8 *make_msr_bitmap(unsigned int nr_open)
 {
 	u8 *bitmap = (u8 *)__get_free_page(GFP_KERNEL);
 	unsigned int i;
@@ -89,9 +91,22 @@ static u8 *make_msr_bitmap(void)
 	if (!bitmap)
 		return NULL;
 	memset(bitmap, 0xff, PAGE_SIZE);
-	for (i = 0; i < ARRAY_SIZE(open_msrs); i++)
+	for (i = 0; i < nr_open; i++)
 		open_msr(bitmap, open_msrs[i]);
 	return bitmap;
+}
+
+static void write_msr_bitmap(struct vcpu_vmx *vmx)
+{
+	const u8 *bitmap = vmx->spec_ctrl_open ? msr_bitmap_spec_ctrl : msr_bitmap;
+
+	vmcs_write(MSR_BITMAP, __pa(vmx->msrs_closed ? msr_bitmap_closed : bitmap));
+}
+
+static void vmx_close_msrs(struct vcpu *vcpu, bool closed)
+{
+	to_vmx(vcpu)->msrs_closed = closed;
+	write_msr_bitmap(to_vmx(vcpu));
 }
 
 /*
@@ -102,7 +117,7 @@ void vmx_open_spec_ctrl(struct vcpu_vmx *vmx)
 {
 	if (!vmx->spec_ctrl_open) {
 		vmx->spec_ctrl_open = true;
-		vmcs_write(MSR_BITMAP, __pa(msr_bitmap_spec_ctrl));
+		write_msr_bitmap(vmx);
 	}
 }
 
@@ -163,6 +178,7 @@ static void vmx_teardown(void)
 		free_page((unsigned long)per_cpu(vmx_cpu.vmxon, cpu));
 		per_cpu(vmx_cpu.vmxon, cpu) = NULL;
 	}
+	free_page((unsigned long)msr_bitmap_closed);
 	free_page((unsigned long)msr_bitmap_spec_ctrl);
 	free_page((unsigned long)msr_bitmap);
 	vmx_host_teardown();
@@ -177,11 +193,11 @@ static int vmx_setup(struct vmm_caps *caps)
 	r = vmx_host_setup();
 	if (r)
 		return r;
-	msr_bitmap = make_msr_bitmap();
-	msr_bitmap_spec_ctrl = make_msr_bitmap();
-	if (!msr_bitmap || !msr_bitmap_spec_ctrl)
+	msr_bitmap = make_msr_bitmap(ARRAY_SIZE(open_msrs) - 1);
+	msr_bitmap_spec_ctrl = make_msr_bitmap(ARRAY_SIZE(open_msrs));
+	msr_bitmap_closed = make_msr_bitmap(0);
+	if (!msr_bitmap || !msr_bitmap_spec_ctrl || !msr_bitmap_closed)
 		goto out;
-	open_msr(msr_bitmap_spec_ctrl, MSR_IA32_SPEC_CTRL);
 	for_each_possible_cpu(cpu) {
 		per_cpu(vmx_cpu.vmxon, cpu) = alloc_vmcs(cpu_to_node(cpu), GFP_KERNEL);
 		if (!per_cpu(vmx_cpu.vmxon, cpu))
@@ -309,7 +325,7 @@ static void write_constants(struct vcpu_vmx *vmx)
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmcs_write(HOST_FS_BASE, 0);
-	vmcs_write(MSR_BITMAP, __pa(msr_bitmap));
+	write_msr_bitmap(vmx);
 	vmcs_write(EPT_POINTER, eptp(&vmx->vcpu));
 	vmcs_write(CR0_GUEST_HOST_MASK, ~(u64)VMX_CR0_GUEST_OWNED);
 	vmcs_write(CR4_GUEST_HOST_MASK, ~0ull);
@@ -399,6 +415,9 @@ const struct vmm_backend vmx_backend = {
 	.set_pdptrs = vmx_set_pdptrs,
 	.get_msr = vmx_get_msr,
 	.set_msr = vmx_set_msr,
+	.open_msrs = open_msrs,
+	.nr_open_msrs = ARRAY_SIZE(open_msrs),
+	.close_msrs = vmx_close_msrs,
 	.set_dr7 = vmx_set_dr7,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.flush_tlb = vmx_flush_tlb,

@@ -75,6 +75,7 @@ struct vcpu_vmx {
 	bool guest_msrs; /* the CPU holds the guest's KERNEL_GS_BASE and user MSRs */
 	bool flush_l1d; /* host data of other owners may be in L1D since the last entry */
 	bool spec_ctrl_open; /* the guest accesses SPEC_CTRL without exits */
+	bool msrs_closed; /* the guest accesses no MSR without an exit */
 
 	u32 interruptibility; /* of this exit, if read */
 	bool interruptibility_read;

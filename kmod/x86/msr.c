@@ -402,7 +402,7 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 	const struct msr_row *row = find_row(index);
 
 	if (!row)
-		return -EINVAL;
+		return -ENOENT;
 	if (row->read)
 		return row->read(vcpu, index, value, host);
 	*value = *stored(vcpu, row, index);
@@ -415,7 +415,7 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 value, bool host)
 	u64 *place;
 
 	if (!row)
-		return -EINVAL;
+		return -ENOENT;
 	if (row->write)
 		return row->write(vcpu, index, value, host);
 	if (row->read) /* has a reader alone: read-only, or not there to be changed */

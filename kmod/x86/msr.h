@@ -24,8 +24,10 @@ struct msr_state {
 /* Power-on values; loaded. */
 void msr_reset(struct vcpu *vcpu);
 
-/* 0, or -EINVAL for #GP. host: on behalf of userspace, which may also set what is read-only to the
- * guest. Loaded. */
+/*
+ * 0, or for #GP -EINVAL, -ENOENT where there is no such MSR. host: on behalf of userspace, which may
+ * also set what is read-only to the guest. Loaded.
+ */
 int msr_read(struct vcpu *vcpu, u32 index, u64 *value, bool host);
 int msr_write(struct vcpu *vcpu, u32 index, u64 value, bool host);
 
