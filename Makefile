@@ -25,6 +25,7 @@ unit: ## the unit tests only; TESTS=pattern
 
 selftests: ## the programs that run in the test hosts
 	@$(MAKE) -C selftests/kvm_abi
+	@$(MAKE) -C selftests/guest
 
 check: ## all tests; narrow with HOST=svm|vmx KERNEL=6.1|6.12 TESTS=pattern
 	@HOST=$(HOST) KERNEL=$(KERNEL) TESTS='$(TESTS)' scripts/check
