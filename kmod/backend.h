@@ -110,6 +110,7 @@ struct vmm_backend {
 	unsigned int nr_open_msrs;
 	void (*close_msrs)(struct vcpu *vcpu, bool closed);
 	void (*set_dr7)(struct vcpu *vcpu, u64 dr7);
+	void (*intercept_bp)(struct vcpu *vcpu, bool on); /* #BP: INT3 */
 	void (*set_tsc_offset)(struct vcpu *vcpu, u64 offset);
 	/* All this guest's translations on this CPU, before the next entry. */
 	void (*flush_tlb)(struct vcpu *vcpu);

@@ -69,6 +69,9 @@ static const struct {
 	{ KVM_CAP_VCPU_EVENTS, 1 },
 	{ KVM_CAP_INTR_SHADOW, 1 },
 	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
+	{ KVM_CAP_SET_GUEST_DEBUG2, GUEST_DEBUG_CONTROL },
+	{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },
 	{ KVM_CAP_XSAVE, 1 },
 	/* What a guest may have, with AVX-512, fits into the fixed size. */
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },

@@ -111,7 +111,7 @@ void event_raise_db(struct vcpu *vcpu, u64 dr6_bits)
 {
 	set_dr6(vcpu, dr6_bits);
 	vcpu->dr7 &= ~DR7_GD;
-	backend->set_dr7(vcpu, vcpu->dr7);
+	guest_debug_update_dr7(vcpu);
 	event_raise(vcpu, X86_TRAP_DB, false, 0);
 }
 
@@ -235,6 +235,10 @@ void event_deliver(struct vcpu *vcpu)
 		vcpu->requeue.valid = false;
 	} else if (vcpu->exception.valid) {
 		inject_exception(vcpu);
+	} else if (unlikely(vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ)) {
+		/* Neither NMIs nor interrupts while the debugger steps. */
+		backend->set_windows(vcpu, false, false);
+		return;
 	} else if (vcpu->nmi_pending && backend->nmi_allowed(vcpu)) {
 		inject_nmi(vcpu);
 	} else {

@@ -45,6 +45,8 @@ int exit_insn_done(struct vcpu *vcpu)
 {
 	if (!vcpu->exit.no_shadow)
 		backend->set_shadow(vcpu, 0);
+	if (unlikely(vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP))
+		return guest_debug_exit(vcpu, X86_TRAP_DB, DR6_BS);
 	if (unlikely(vcpu_rflags(vcpu) & X86_EFLAGS_TF))
 		event_raise_db(vcpu, DR6_BS);
 	return 1;
@@ -144,6 +146,8 @@ static int on_exception(struct vcpu *vcpu)
 {
 	const u8 vector = vcpu->exit.exception.vector;
 
+	if (guest_debug_exception(vcpu, vector, vcpu->exit.exception.payload))
+		return 0;
 	if (vector == X86_TRAP_DB)
 		event_raise_db(vcpu, vcpu->exit.exception.payload);
 	else if (vector == X86_TRAP_PF)
@@ -432,7 +436,7 @@ static int write_dr(struct vcpu *vcpu, u8 dr, u64 value)
 		vcpu->dr6 = (value & (DR6_TRAPS | DR6_BD | DR6_BS | DR6_BT)) | DR6_FIXED;
 	} else {
 		vcpu->dr7 = (value & ~DR7_ZERO) | DR7_FIXED;
-		backend->set_dr7(vcpu, vcpu->dr7);
+		guest_debug_update_dr7(vcpu);
 	}
 	return 0;
 }
@@ -464,7 +468,9 @@ static int on_dr_access(struct vcpu *vcpu)
 	if (dr > 7)
 		return raise_ud(vcpu);
 	/* General detect comes before the access (SDM vol 3, 18.2.4). */
-	if (vcpu->dr7 & DR7_GD) {
+	if (vcpu->dr7_used & DR7_GD) {
+		if (vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP)
+			return guest_debug_exit(vcpu, X86_TRAP_DB, DR6_BD);
 		event_raise_db(vcpu, DR6_BD);
 		return 1;
 	}
@@ -571,7 +577,7 @@ static bool fast_wrmsr(struct vcpu *vcpu)
 bool exit_handle_fast(struct vcpu *vcpu)
 {
 	/* With a VAPIC the TPR is in the guest's memory. */
-	if (unlikely(!vcpu->exit.insn_len || vcpu->vapic.gpa))
+	if (unlikely(!vcpu->exit.insn_len || vcpu->vapic.gpa || vcpu->debug.control))
 		return false;
 	switch (vcpu->exit.kind) {
 	case VMM_EXIT_WRMSR:

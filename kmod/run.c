@@ -44,11 +44,13 @@ static bool thread_work_pending(void)
  * back last. */
 static void load_guest_breakpoints(struct vcpu *vcpu)
 {
+	const u64 *dr = vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug.dr : vcpu->dr;
+
 	set_debugreg(0, 7);
-	set_debugreg(vcpu->dr[0], 0);
-	set_debugreg(vcpu->dr[1], 1);
-	set_debugreg(vcpu->dr[2], 2);
-	set_debugreg(vcpu->dr[3], 3);
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
 }
 
 static void restore_host_breakpoints(bool guest_loaded)
@@ -87,7 +89,7 @@ static bool may_reenter(struct vcpu *vcpu)
 /* The guest runs here, mostly once. IRQs off before and after. */
 static void enter_guest(struct vcpu *vcpu)
 {
-	bool breakpoints = vcpu->dr7 & DR7_ENABLED;
+	bool breakpoints = vcpu->dr7_used & DR7_ENABLED;
 
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
 		switch_fpu_return();
@@ -140,7 +142,11 @@ static int try_enter(struct vcpu *vcpu)
 		goto out;
 	}
 	event_deliver(vcpu);
+	if (unlikely(vcpu->debug.control))
+		guest_debug_enter(vcpu);
 	enter_guest(vcpu);
+	if (unlikely(vcpu->debug.control))
+		guest_debug_leave(vcpu);
 	entered = 1;
 out:
 	local_irq_enable();

@@ -483,7 +483,7 @@ long state_set_debugregs(void *object, void *data)
 	memcpy(vcpu->dr, debugregs->db, sizeof(vcpu->dr));
 	vcpu->dr6 = debugregs->dr6 | DR6_FIXED;
 	vcpu->dr7 = debugregs->dr7 | DR7_FIXED;
-	backend->set_dr7(vcpu, vcpu->dr7);
+	guest_debug_update_dr7(vcpu);
 	return 0;
 }
 

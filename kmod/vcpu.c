@@ -352,6 +352,7 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_HAS_DEVICE_ATTR, .fixed = has_attr },
 	{ .cmd = KVM_GET_DEVICE_ATTR, .fixed = get_attr },
 	{ .cmd = KVM_SET_DEVICE_ATTR, .load = true, .fixed = set_attr },
+	{ .cmd = KVM_SET_GUEST_DEBUG, .load = true, .fixed = guest_debug_set },
 	{ .cmd = KVM_KVMCLOCK_CTRL, .raw = pvclock_guest_stopped },
 	{ .cmd = KVM_GET_TSC_KHZ, .raw = get_tsc_khz },
 	{ .cmd = KVM_SET_TSC_KHZ, .raw = set_tsc_khz },
@@ -466,7 +467,7 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 		msr_reset(vcpu);
 	}
 	backend->reset(vcpu, init);
-	backend->set_dr7(vcpu, vcpu->dr7);
+	guest_debug_update_dr7(vcpu);
 	if (vcpu->lapic)
 		lapic_reset(vcpu->lapic, init);
 	/* Family, model and stepping, where CPUID tells them (SDM vol 3, table 10-1). */

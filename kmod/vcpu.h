@@ -14,6 +14,7 @@
 #include "event.h"
 #include "exit.h"
 #include "vapic.h"
+#include "guest_debug.h"
 #include "x86/cpuid.h"
 #include "x86/decode.h"
 #include "x86/emulate.h"
@@ -153,6 +154,8 @@ struct vcpu {
 	u64 dr[4];
 	u64 dr6;
 	u64 dr7;
+	u64 dr7_used; /* that, or a debugger's */
+	struct guest_debug debug;
 	u64 tsc_offset;
 	struct msr_state msr;
 	struct pvclock_vcpu clock;

@@ -175,7 +175,7 @@ void svm_control_init(struct vcpu_svm *svm)
 	memset(control, 0, sizeof(*control));
 	for (i = 0; i < ARRAY_SIZE(intercepts); i++)
 		svm_set_intercept(svm, intercepts[i], true);
-	control->intercepts[INTERCEPT_EXCEPTION / 32] = SVM_EXCEPTIONS;
+	control->intercepts[INTERCEPT_EXCEPTION / 32] = svm_exceptions(svm);
 	for (i = 0; i < 16; i++) {
 		svm_set_intercept(svm, INTERCEPT_READ_DR + i, true);
 		svm_set_intercept(svm, INTERCEPT_WRITE_DR + i, true);

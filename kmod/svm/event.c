@@ -164,8 +164,14 @@ static void intercept_exceptions(struct vcpu_svm *svm, bool all)
 {
 	u32 *word = &svm->vmcb->control.intercepts[INTERCEPT_EXCEPTION / 32];
 
-	*word = all ? ~BIT(X86_TRAP_NMI) : SVM_EXCEPTIONS;
+	*word = all ? ~BIT(X86_TRAP_NMI) : svm_exceptions(svm);
 	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
+void svm_intercept_bp(struct vcpu *vcpu, bool on)
+{
+	to_svm(vcpu)->bp_intercepted = on;
+	intercept_exceptions(to_svm(vcpu), false);
 }
 
 /*

@@ -514,6 +514,7 @@ const struct vmm_backend svm_backend = {
 	.nr_open_msrs = SVM_GUEST_MSRS,
 	.close_msrs = svm_close_msrs,
 	.set_dr7 = svm_set_dr7,
+	.intercept_bp = svm_intercept_bp,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.flush_tlb = svm_flush_tlb,
 	.inject = svm_inject,

@@ -57,6 +57,7 @@ struct vcpu_svm {
 	u64 cr0_hidden; /* CD and NW as the guest set them */
 	u64 cr4; /* without what is forced on */
 	u64 tsc_aux, spec_ctrl;
+	bool bp_intercepted; /* for a debugger of the guest */
 	bool msrs_closed; /* the guest accesses no MSR without an exit */
 
 	/* -- NMI (15.21.9): masked from its injection to the end of the next IRET -- */
@@ -79,6 +80,11 @@ struct vcpu_svm {
 static inline struct vcpu_svm *to_svm(struct vcpu *vcpu)
 {
 	return container_of(vcpu, struct vcpu_svm, vcpu);
+}
+
+static inline u32 svm_exceptions(const struct vcpu_svm *svm)
+{
+	return SVM_EXCEPTIONS | (svm->bp_intercepted ? BIT(X86_TRAP_BP) : 0);
 }
 
 static inline void svm_dirty(struct vcpu_svm *svm, enum vmcb_clean fields)
@@ -141,6 +147,7 @@ u32 svm_get_shadow(struct vcpu *vcpu);
 void svm_set_shadow(struct vcpu *vcpu, u32 shadow);
 bool svm_get_nmi_masked(struct vcpu *vcpu);
 void svm_set_nmi_masked(struct vcpu *vcpu, bool masked);
+void svm_intercept_bp(struct vcpu *vcpu, bool on);
 void svm_open_nmi_window(struct vcpu_svm *svm); /* last before entry */
 void svm_cancel_injection(struct vcpu_svm *svm);
 void svm_complete_events(struct vcpu_svm *svm); /* after each exit, before its decoding */

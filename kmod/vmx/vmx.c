@@ -285,6 +285,12 @@ static u64 eptp(struct vcpu *vcpu)
 	return vmx_caps.ept_ad ? value | VMX_EPTP_AD_ENABLE_BIT : value;
 }
 
+static void vmx_intercept_bp(struct vcpu *vcpu, bool on)
+{
+	vmcs_write(EXCEPTION_BITMAP, BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC) |
+					     (on ? BIT(X86_TRAP_BP) : 0));
+}
+
 static void write_controls(struct vcpu_vmx *vmx)
 {
 	u32 secondary = vmx_caps.secondary;
@@ -315,7 +321,7 @@ static void write_controls(struct vcpu_vmx *vmx)
 static void write_constants(struct vcpu_vmx *vmx)
 {
 	write_controls(vmx);
-	vmcs_write(EXCEPTION_BITMAP, BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC));
+	vmx_intercept_bp(&vmx->vcpu, false);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write(CR3_TARGET_COUNT, 0);
@@ -419,6 +425,7 @@ const struct vmm_backend vmx_backend = {
 	.nr_open_msrs = ARRAY_SIZE(open_msrs),
 	.close_msrs = vmx_close_msrs,
 	.set_dr7 = vmx_set_dr7,
+	.intercept_bp = vmx_intercept_bp,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.flush_tlb = vmx_flush_tlb,
 	.inject = vmx_inject,
