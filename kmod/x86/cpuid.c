@@ -52,8 +52,11 @@ static const struct leaf leaves[] = {
 		BITS(9, 0) | BITS(17, 11) |
 			/* clflush; mmx fxsr sse sse2 ss */
 			B(19) | BITS(27, 23),
-		/* The module's APIC has x2APIC mode and the TSC deadline; bit 31: a hypervisor. */
-	}, { 0, 0, B(21) | B(24) | B(31), 0 } },
+		/*
+		 * The module's APIC has x2APIC mode; bit 31: a hypervisor. Its TSC deadline is
+		 * KVM_CAP_TSC_DEADLINE_TIMER: who gives guests an APIC of userspace's must not find it here.
+		 */
+	}, { 0, 0, B(21) | B(31), 0 } },
 	{ 2, 0, 0, { ALL, ALL, ALL, ALL }, { 0 } },
 	/* ARAT: the APIC timer runs always. */
 	{ 6, 0, 0, { 0 }, { B(2), 0, 0, 0 } },
