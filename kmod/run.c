@@ -19,6 +19,9 @@
 #include "virt.h"
 #include "x86/dr.h"
 #include "x86/fpu.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 #include "x86/msr_filter.h"
 
 /*
@@ -104,6 +107,7 @@ static void enter_guest(struct vcpu *vcpu)
 		vcpu->exit.refused = false;
 		backend->run(vcpu);
 		vcpu->exits[vcpu->exit.kind]++;
+		trace_vmm_exit(vcpu);
 		vcpu->reentry = true;
 	} while (!vcpu->pv_eoi.state && exit_handle_fast(vcpu) && may_reenter(vcpu));
 
@@ -356,9 +360,8 @@ int vcpu_run(struct vcpu *vcpu)
 	if (!r)
 		r = run_with_fpu(vcpu);
 	fill_run_page(vcpu);
-	if (vcpu->sigset_active) {
+	trace_vmm_userspace(vcpu, r);
+	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
-		sigemptyset(&current->real_blocked);
-	}
 	return r;
 }
