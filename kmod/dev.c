@@ -15,6 +15,7 @@
 
 #include "backend.h"
 #include "dev.h"
+#include "state.h"
 #include "stats.h"
 #include "virt.h"
 #include "vm.h"
@@ -76,6 +77,7 @@ static const struct {
 	/* What a guest may have, with AVX-512, fits into the fixed size. */
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
 	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_SYNC_REGS, STATE_SYNC_REGS },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },

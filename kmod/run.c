@@ -357,9 +357,14 @@ int vcpu_run(struct vcpu *vcpu)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
 	if (!vcpu->lapic)
 		r = state_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8));
+	if (!r && unlikely(READ_ONCE(vcpu->run->kvm_dirty_regs) |
+			   READ_ONCE(vcpu->run->kvm_valid_regs)))
+		r = state_sync_from_user(vcpu);
 	if (!r)
 		r = run_with_fpu(vcpu);
 	fill_run_page(vcpu);
+	if (unlikely(READ_ONCE(vcpu->run->kvm_valid_regs)))
+		state_sync_to_user(vcpu);
 	trace_vmm_userspace(vcpu, r);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);

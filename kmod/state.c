@@ -672,6 +672,59 @@ long state_set_mp_state(void *object, void *data)
 	return 0;
 }
 
+/* -- registers in the run page; userspace may write there at any time -- */
+
+int state_sync_from_user(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u64 dirty = READ_ONCE(run->kvm_dirty_regs);
+	union {
+		struct kvm_regs regs;
+		struct kvm_sregs sregs;
+		struct kvm_vcpu_events events;
+	} copy;
+
+	if ((dirty | READ_ONCE(run->kvm_valid_regs)) & ~(u64)STATE_SYNC_REGS)
+		return -EINVAL;
+	if (dirty & KVM_SYNC_X86_REGS) {
+		memcpy(&copy.regs, &run->s.regs.regs, sizeof(copy.regs));
+		state_set_regs(vcpu, &copy);
+	}
+	if (dirty & KVM_SYNC_X86_SREGS) {
+		memcpy(&copy.sregs, &run->s.regs.sregs, sizeof(copy.sregs));
+		if (state_set_sregs(vcpu, &copy))
+			return -EINVAL;
+	}
+	if (dirty & KVM_SYNC_X86_EVENTS) {
+		memcpy(&copy.events, &run->s.regs.events, sizeof(copy.events));
+		if (state_set_events(vcpu, &copy))
+			return -EINVAL;
+	}
+	run->kvm_dirty_regs = 0;
+	return 0;
+}
+
+void state_sync_to_user(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u64 valid = READ_ONCE(run->kvm_valid_regs);
+
+	if (valid & KVM_SYNC_X86_REGS)
+		state_get_regs(vcpu, &run->s.regs.regs);
+	if (valid & KVM_SYNC_X86_SREGS) {
+		struct kvm_sregs sregs = {};
+
+		state_get_sregs(vcpu, &sregs);
+		run->s.regs.sregs = sregs;
+	}
+	if (valid & KVM_SYNC_X86_EVENTS) {
+		struct kvm_vcpu_events events = {};
+
+		state_get_events(vcpu, &events);
+		run->s.regs.events = events;
+	}
+}
+
 long state_translate(void *object, void *data)
 {
 	struct kvm_translation *translation = data;

@@ -28,6 +28,13 @@ u32 state_reset_rdx(struct vcpu *vcpu);
 /* Takes the (kvmalloc'ed) entries over when it returns 0. Loaded, but at creation. */
 int state_set_cpuid(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 nr);
 
+/*
+ * KVM_CAP_SYNC_REGS: registers that come and go with KVM_RUN, in its page. 0 or -EINVAL. Loaded.
+ */
+#define STATE_SYNC_REGS KVM_SYNC_X86_VALID_FIELDS
+int state_sync_from_user(struct vcpu *vcpu);
+void state_sync_to_user(struct vcpu *vcpu);
+
 /* The ioctls of the same names. */
 long state_get_regs(void *vcpu, void *regs);
 long state_set_regs(void *vcpu, void *regs);
