@@ -220,14 +220,25 @@ static void inject_exception(struct vcpu *vcpu)
 	vcpu->exception.valid = false;
 }
 
+/* Neither is there anything to deliver nor does an exit still wait for a window to open. */
+static bool nothing_to_do(struct vcpu *vcpu)
+{
+	return !vcpu->user_pic && !READ_ONCE(vcpu->lapic->irr_words) &&
+	       !pic_pending(vcpu->vm->irqchip) && !atomic_read(&vcpu->nmi_queued) &&
+	       !vcpu->nmi_pending && !vcpu->exception.valid && !vcpu->requeue.valid &&
+	       !vcpu->windows;
+}
+
 /* By priority: what was under way, exceptions, NMI, interrupts (SDM vol 3, table 6-2). One per
  * entry. */
 void event_deliver(struct vcpu *vcpu)
 {
-	bool injected = true, extint;
+	bool injected = true, extint, irq_window;
 	int vector;
 
 	vcpu->news = false;
+	if (likely(nothing_to_do(vcpu)))
+		return;
 	if (atomic_read(&vcpu->nmi_queued))
 		collect_nmis(vcpu);
 	if (unlikely(vcpu->requeue.valid)) {
@@ -249,8 +260,9 @@ void event_deliver(struct vcpu *vcpu)
 		inject_interrupt(vcpu, vector, extint);
 		vector = pending_interrupt(vcpu, &extint);
 	}
-	backend->set_windows(vcpu, vector >= 0 || event_user_irq_wanted(vcpu),
-			     vcpu->nmi_pending > 0);
+	irq_window = vector >= 0 || event_user_irq_wanted(vcpu);
+	vcpu->windows = irq_window || vcpu->nmi_pending;
+	backend->set_windows(vcpu, irq_window, vcpu->nmi_pending > 0);
 }
 
 bool event_pending_wakeup(struct vcpu *vcpu)

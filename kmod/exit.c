@@ -41,7 +41,7 @@ int exit_internal_error(struct vcpu *vcpu, u32 suberror, const u8 *bytes, unsign
 	return 0;
 }
 
-int exit_insn_done(struct vcpu *vcpu)
+static __always_inline int insn_done(struct vcpu *vcpu)
 {
 	if (!vcpu->exit.no_shadow)
 		backend->set_shadow(vcpu, 0);
@@ -50,6 +50,11 @@ int exit_insn_done(struct vcpu *vcpu)
 	if (unlikely(vcpu_rflags(vcpu) & X86_EFLAGS_TF))
 		event_raise_db(vcpu, DR6_BS);
 	return 1;
+}
+
+int exit_insn_done(struct vcpu *vcpu)
+{
+	return insn_done(vcpu);
 }
 
 /* RIP wraps where the code segment does: a question only for an instruction that ends beyond 4 GiB.
@@ -80,10 +85,10 @@ static int decode(struct vcpu *vcpu, struct x86_insn *insn)
 	return r;
 }
 
-static int skip_known(struct vcpu *vcpu)
+static __always_inline int skip_known(struct vcpu *vcpu)
 {
 	vcpu_set_reg(vcpu, VMM_REG_RIP, next_rip(vcpu, vcpu->exit.insn_len));
-	return exit_insn_done(vcpu);
+	return insn_done(vcpu);
 }
 
 static noinline int skip_unknown(struct vcpu *vcpu)
@@ -160,8 +165,12 @@ static int on_exception(struct vcpu *vcpu)
 
 static int on_memory(struct vcpu *vcpu)
 {
-	int r = mmu_fault(&vcpu->vm->mmu, vcpu->exit.memory.gpa, vcpu->exit.memory.access);
+	int r;
 
+	/* Its page lies over everything. */
+	if (vcpu->lapic && lapic_claims(vcpu->lapic, vcpu->exit.memory.gpa))
+		return mmio_exit(vcpu);
+	r = mmu_fault(&vcpu->vm->mmu, vcpu->exit.memory.gpa, vcpu->exit.memory.access);
 	if (!r || r == -EAGAIN)
 		return 1;
 	if (r == -EINTR) {
@@ -611,6 +620,8 @@ int exit_complete_userspace(struct vcpu *vcpu)
 		return pio_complete(vcpu);
 	case VCPU_PENDING_MMIO:
 		return mmio_complete(vcpu);
+	case VCPU_PENDING_STORE:
+		return mmio_store_complete(vcpu);
 	case VCPU_PENDING_RDMSR:
 		return msr_complete(vcpu, false);
 	case VCPU_PENDING_WRMSR:

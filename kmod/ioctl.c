@@ -19,7 +19,7 @@ const struct ioctl_row *ioctl_find(const struct ioctl_row *rows, size_t nr, unsi
 	return NULL;
 }
 
-long ioctl_call(const struct ioctl_row *row, void *object, unsigned long arg)
+static noinline long call_fixed(const struct ioctl_row *row, void *object, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	size_t size = _IOC_SIZE(row->cmd);
@@ -27,8 +27,6 @@ long ioctl_call(const struct ioctl_row *row, void *object, unsigned long arg)
 	void *data = small;
 	long r = -EFAULT;
 
-	if (row->raw)
-		return row->raw(object, arg);
 	if (size > sizeof(small)) {
 		data = kvmalloc(size, GFP_KERNEL_ACCOUNT);
 		if (!data)
@@ -45,4 +43,10 @@ out:
 	if (data != small)
 		kvfree(data);
 	return r;
+}
+
+long ioctl_call(const struct ioctl_row *row, void *object, unsigned long arg)
+{
+	/* KVM_RUN is one of these. */
+	return row->raw ? row->raw(object, arg) : call_fixed(row, object, arg);
 }

@@ -4,6 +4,7 @@
 
 #include "backend.h"
 #include "event.h"
+#include "fetch.h"
 #include "linear.h"
 #include "state.h"
 #include "vm.h"
@@ -23,8 +24,10 @@ static int cmpxchg_gpa(void *ctx, u64 gpa, u64 old, u64 new, unsigned int len)
 	return r > 0 ? -EAGAIN : r;
 }
 
-int linear_translate(struct vcpu *vcpu, u64 gva, unsigned int access, u64 *gpa,
-		     struct walk_fault *fault)
+int linear_walk(struct vcpu *vcpu, u64 gva, unsigned int access,
+		int (*read)(void *ctx, u64 gpa, void *buf, unsigned int len),
+		int (*cmpxchg)(void *ctx, u64 gpa, u64 old, u64 new, unsigned int len), void *ctx,
+		u64 *gpa, struct walk_fault *fault)
 {
 	struct walk_ctx walk = {
 		.cr0 = vcpu_cr0(vcpu),
@@ -35,12 +38,18 @@ int linear_translate(struct vcpu *vcpu, u64 gva, unsigned int access, u64 *gpa,
 		.cpl = backend->get_cpl(vcpu),
 		.maxphyaddr = vcpu->has.maxphyaddr,
 		.gbpages = vcpu->has.gbpages,
-		.read_gpa = read_gpa,
-		.cmpxchg_gpa = access & WALK_IMPLICIT ? NULL : cmpxchg_gpa,
-		.ctx = vcpu,
+		.read_gpa = read,
+		.cmpxchg_gpa = access & WALK_IMPLICIT ? NULL : cmpxchg,
+		.ctx = ctx,
 	};
 
 	return walk_gva(&walk, gva, access, gpa, fault);
+}
+
+int linear_translate(struct vcpu *vcpu, u64 gva, unsigned int access, u64 *gpa,
+		     struct walk_fault *fault)
+{
+	return linear_walk(vcpu, gva, access, read_gpa, cmpxchg_gpa, vcpu, gpa, fault);
 }
 
 static unsigned int to_page_end(u64 address, unsigned int len)
@@ -109,6 +118,27 @@ static u64 code_address(struct vcpu *vcpu, enum decode_mode *mode)
 	return (u32)(cs.base + rip);
 }
 
+/* Decoding depends on mode and bytes alone. */
+static int decode_cached(struct decoded *cache, struct x86_insn *insn, const u8 *bytes,
+			 unsigned int len, enum decode_mode mode)
+{
+	int r;
+
+	if (cache->len && cache->len <= len && cache->mode == mode &&
+	    !memcmp(cache->bytes, bytes, cache->len)) {
+		*insn = cache->insn;
+		return 0;
+	}
+	r = decode_insn(insn, bytes, len, mode);
+	if (!r) {
+		memcpy(cache->bytes, bytes, insn->len);
+		cache->len = insn->len;
+		cache->mode = mode;
+		cache->insn = *insn;
+	}
+	return r;
+}
+
 /*
  * First what lies in RIP's page, which the CPU has just fetched from, and the next page only when
  * the instruction reaches into it: reading ahead could fault where the guest does not.
@@ -125,7 +155,7 @@ int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN
 	for (;;) {
 		unsigned int n = to_page_end(address + *len, INSN_MAX_LEN - *len);
 
-		r = linear_read(vcpu, address + *len, bytes + *len, n, WALK_FETCH, &fault);
+		r = fetch_bytes(vcpu, address + *len, bytes + *len, n, &fault);
 		if (r > 0)
 			linear_raise(vcpu, &fault);
 		if (r == -EAGAIN)
@@ -133,7 +163,8 @@ int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN
 		if (r)
 			return r;
 		*len += n;
-		r = decode_insn(insn, bytes, *len, mode);
+		r = decode_cached(&vcpu->decoded[vcpu_rip(vcpu) / 4 % VCPU_DECODED], insn, bytes,
+				  *len, mode);
 		if (r != -ENODATA || *len == INSN_MAX_LEN)
 			return r;
 	}

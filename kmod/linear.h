@@ -11,6 +11,12 @@
 
 struct vcpu;
 
+/* As linear_translate(), with other ways to the entries of the page tables (struct walk_ctx). */
+int linear_walk(struct vcpu *vcpu, u64 gva, unsigned int access,
+		int (*read)(void *ctx, u64 gpa, void *buf, unsigned int len),
+		int (*cmpxchg)(void *ctx, u64 gpa, u64 old, u64 new, unsigned int len), void *ctx,
+		u64 *gpa, struct walk_fault *fault);
+
 /*
  * access: WALK_*. 0; 1 with *fault to raise; or a negative errno: no memory behind a page table, or
  * -EAGAIN when other vCPUs keep changing it: let the guest try again. Loaded.

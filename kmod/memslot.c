@@ -154,5 +154,6 @@ struct memslots *memslots_replace(const struct memslots *slots, const struct mem
 	}
 	if (add)
 		next->slot[to] = *add;
+	next->generation = slots->generation + 1;
 	return next;
 }

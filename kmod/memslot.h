@@ -25,6 +25,7 @@ struct memslot {
 };
 
 struct memslots {
+	u64 generation; /* of the successive arrays of a VM no two have the same */
 	unsigned int nr;
 	unsigned int hint; /* index of the last hit; racy on purpose, never trusted */
 	struct memslot slot[]; /* sorted by base_gfn, disjoint */

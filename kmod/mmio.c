@@ -184,6 +184,59 @@ static int drive(struct vcpu *vcpu)
 	}
 }
 
+/* -- plain stores, which is how devices are driven, need no emulator -- */
+
+/* Does the store begin where it faulted, and not on the page before, in memory? */
+static bool begins_here(struct vcpu *vcpu, const struct x86_insn *insn)
+{
+	u64 gva = vcpu->exit.memory.gva, address;
+	struct walk_fault fault;
+
+	if (offset_in_page(gva))
+		return true;
+	return !emulate_linear_address(insn, &insn->dst, insn->memsize, WALK_WRITE,
+				       &mmio_emulate_ops, vcpu, &address, &fault) &&
+	       address == gva;
+}
+
+static bool is_store(struct vcpu *vcpu, const struct x86_insn *insn)
+{
+	const struct vmm_exit *exit = &vcpu->exit;
+
+	/* The hardware has made all checks up to the store, whose address it tells. */
+	return insn->op == INSN_MOV && insn->dst.kind == OPND_MEM && !insn->lock &&
+	       ((insn->src.kind == OPND_REG && !insn->src.high) || insn->src.kind == OPND_IMM) &&
+	       exit->memory.gva_valid && exit->memory.access & MMU_WRITE &&
+	       offset_in_page(exit->memory.gva) + insn->memsize <= PAGE_SIZE &&
+	       offset_in_page(exit->memory.gva) == offset_in_page(exit->memory.gpa) &&
+	       !vcpu->vapic.report && begins_here(vcpu, insn);
+}
+
+static int store(struct vcpu *vcpu, const struct x86_insn *insn)
+{
+	u64 gpa = vcpu->exit.memory.gpa;
+	u64 value = insn->src.kind == OPND_REG ? vcpu_reg(vcpu, insn->src.reg) : insn->imm;
+	struct kvm_run *run = vcpu->run;
+
+	vcpu->exit.insn_len = insn->len;
+	if (op_mem_write(vcpu, gpa, &value, insn->memsize) == EMULATE_RAM)
+		return exit_skip_insn(vcpu);
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = gpa;
+	run->mmio.len = insn->memsize;
+	run->mmio.is_write = true;
+	memcpy(run->mmio.data, &value, insn->memsize);
+	vcpu->store_rip = vcpu_rip(vcpu);
+	vcpu->pending = VCPU_PENDING_STORE;
+	return 0;
+}
+
+int mmio_store_complete(struct vcpu *vcpu)
+{
+	/* Userspace moved the vCPU elsewhere: the instruction is not ours to finish. */
+	return vcpu_rip(vcpu) == vcpu->store_rip ? exit_skip_insn(vcpu) : 1;
+}
+
 int mmio_exit(struct vcpu *vcpu)
 {
 	u8 bytes[INSN_MAX_LEN];
@@ -200,6 +253,8 @@ int mmio_exit(struct vcpu *vcpu)
 		return 1;
 	if (r < 0 || !decode_is_memory(&insn) || vcpu->exit.memory.walk)
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, len);
+	if (likely(is_store(vcpu, &insn)))
+		return store(vcpu, &insn);
 	vcpu->mmio_gpa = vcpu->exit.memory.gpa;
 	vcpu->mmio_gva = vcpu->exit.memory.gva;
 	vcpu->mmio_gva_valid = vcpu->exit.memory.gva_valid;

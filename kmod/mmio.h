@@ -12,6 +12,7 @@ struct vcpu;
 int mmio_exit(struct vcpu *vcpu);
 /* Userspace has answered. */
 int mmio_complete(struct vcpu *vcpu);
+int mmio_store_complete(struct vcpu *vcpu);
 
 /* The vCPU as the emulator sees it (ctx). */
 extern const struct emulate_ops mmio_emulate_ops;

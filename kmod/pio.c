@@ -190,16 +190,17 @@ fault:
 
 int pio_exit(struct vcpu *vcpu)
 {
-	vcpu->pio = (struct vcpu_pio){
-		.port = vcpu->exit.pio.port,
-		.size = vcpu->exit.pio.size,
-		.in = vcpu->exit.pio.in,
-		.string = vcpu->exit.pio.string,
-		.count = 1,
-	};
+	struct vcpu_pio *pio = &vcpu->pio;
+
+	/* The rest of it string() fills in. */
+	pio->port = vcpu->exit.pio.port;
+	pio->size = vcpu->exit.pio.size;
+	pio->in = vcpu->exit.pio.in;
+	pio->string = vcpu->exit.pio.string;
+	pio->count = 1;
 	/* Not known from the exit alone on every CPU, so the length is taken where it is at hand.
 	 */
-	return vcpu->pio.string ? string(vcpu) : simple(vcpu);
+	return pio->string ? string(vcpu) : simple(vcpu);
 }
 
 bool pio_exit_fast(struct vcpu *vcpu)

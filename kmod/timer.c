@@ -78,7 +78,8 @@ static void arm(struct hrtimer *timer, u64 expires_ns)
 {
 	if (expires_ns == U64_MAX)
 		hrtimer_try_to_cancel(timer);
-	else
+	/* One that fires earlier will do: its function arms it again for the rest of the time. */
+	else if (!hrtimer_is_queued(timer) || hrtimer_get_expires_ns(timer) > expires_ns)
 		hrtimer_start(timer, ns_to_ktime(min_t(u64, expires_ns, KTIME_MAX)),
 			      HRTIMER_MODE_ABS_HARD);
 }

@@ -13,6 +13,7 @@
 #include "backend.h"
 #include "event.h"
 #include "exit.h"
+#include "fetch.h"
 #include "vapic.h"
 #include "guest_debug.h"
 #include "x86/cpuid.h"
@@ -89,6 +90,7 @@ enum vcpu_pending {
 	VCPU_PENDING_NONE,
 	VCPU_PENDING_PIO,
 	VCPU_PENDING_MMIO,
+	VCPU_PENDING_STORE,
 	VCPU_PENDING_RDMSR,
 	VCPU_PENDING_WRMSR,
 };
@@ -102,6 +104,16 @@ struct vcpu_pio {
 	u32 count; /* elements of this round */
 	u64 address; /* linear, of the first byte in guest memory; string only */
 	u64 rip; /* of the instruction, while userspace answers */
+};
+
+/* Instructions that were decoded: devices are driven by a few of them, over and over. */
+#define VCPU_DECODED 8
+
+struct decoded {
+	u8 bytes[INSN_MAX_LEN];
+	u8 len; /* 0: none */
+	enum decode_mode mode;
+	struct x86_insn insn;
 };
 
 /* What the CPUID entries give the guest, looked up once in KVM_SET_CPUID2. */
@@ -129,6 +141,7 @@ struct vcpu {
 	struct lapic *lapic; /* NULL without in-kernel irqchip; set before the vCPU is published */
 	struct kvm_run *run; /* shared with userspace: copy, then judge */
 	bool reentry; /* for the backend: interrupts have been off since the last run */
+	bool windows; /* exits are asked for, for when the guest can take what waits */
 	bool news; /* a kick by the vCPU's own thread, interrupts off */
 	unsigned long rcu_noted; /* see guest_state.h; by the thread */
 
@@ -176,7 +189,10 @@ struct vcpu {
 	DECLARE_BITMAP(ioapic_eois, 256); /* vectors whose EOI userspace's I/O APIC is to hear of */
 	enum vcpu_pending pending;
 	struct vcpu_pio pio;
+	struct fetch_memo fetch_memo[FETCH_MEMOS]; /* by page */
+	struct decoded decoded[VCPU_DECODED]; /* by RIP */
 	struct emulator emulator;
+	u64 store_rip; /* of the store, while userspace answers */
 	u64 mmio_gpa, mmio_gva; /* of the exit under emulation, when known: spares a walk */
 	bool mmio_gva_valid, mmio_write;
 

@@ -412,8 +412,12 @@ static __always_inline int enter(struct vcpu_vmx *vmx)
 	int failed;
 
 	prepare_host_state(vmx);
-	if (vmx->vcpu.regs_dirty)
+	if (likely(vmx->vcpu.regs_dirty == BIT(VMM_REG_RIP))) {
+		vmcs_write(GUEST_RIP, vmx->vcpu.regs[VMM_REG_RIP]);
+		vmx->vcpu.regs_dirty = 0;
+	} else if (vmx->vcpu.regs_dirty) {
 		vmx_write_dirty_regs(vmx);
+	}
 	prepare_spec_ctrl(vmx);
 	if (unlikely(vmx->nr_counters))
 		switch_counters(vmx->counters, vmx->nr_counters, true);

@@ -56,8 +56,6 @@ void vmx_write_dirty_regs(struct vcpu_vmx *vmx)
 	vcpu->regs_dirty = 0;
 	if (dirty & BIT(VMM_REG_RIP))
 		vmcs_write(GUEST_RIP, vcpu->regs[VMM_REG_RIP]);
-	if (likely(dirty == BIT(VMM_REG_RIP)))
-		return;
 	if (dirty & BIT(VMM_REG_RSP))
 		vmcs_write(GUEST_RSP, vcpu->regs[VMM_REG_RSP]);
 	if (dirty & BIT(VMM_REG_RFLAGS))
@@ -204,7 +202,12 @@ static void write_guest_efer(struct vcpu_vmx *vmx, u64 efer)
 
 void vmx_set_efer(struct vcpu *vcpu, u64 efer)
 {
-	write_guest_efer(to_vmx(vcpu), efer);
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	bool syscall = (vmx->efer ^ efer) & EFER_SCE;
+
+	write_guest_efer(vmx, efer);
+	if (syscall)
+		vmx_refresh_user_msrs(vmx);
 	load_pdptes(vcpu);
 }
 

@@ -85,12 +85,14 @@ void vmx_write_host_percpu(int cpu)
 
 /* -- user MSRs -- */
 
-static void write_user_msr(struct user_msrs *here, unsigned int i, u64 value)
+/* True when it held another value. */
+static bool write_user_msr(struct user_msrs *here, unsigned int i, u64 value)
 {
-	if (here->current_value[i] != value) {
-		native_wrmsrl(user_msr_index[i], value);
-		here->current_value[i] = value;
-	}
+	if (likely(here->current_value[i] == value))
+		return false;
+	native_wrmsrl(user_msr_index[i], value);
+	here->current_value[i] = value;
+	return true;
 }
 
 static void restore_user_msrs(struct user_msrs *here)
@@ -117,14 +119,17 @@ static void on_user_return(struct user_return_notifier *notifier)
 static void load_user_msrs(struct vcpu_vmx *vmx)
 {
 	struct user_msrs *here = this_cpu_ptr(&user_msrs_here);
-	unsigned int i;
+	/* Without SYSCALL the guest cannot tell what those of it hold. */
+	unsigned int i = vmx->efer & EFER_SCE ? 0 : VMX_USER_TSC_AUX;
+	bool changed = false;
 
-	if (!here->registered) {
+	for (; i < user_msrs; i++)
+		changed |= write_user_msr(here, i, vmx->user_msr[i]);
+	/* What was the host's until now has to be again, in user mode. */
+	if (changed && !here->registered) {
 		here->registered = true;
 		user_return_notifier_register(&here->notifier);
 	}
-	for (i = 0; i < user_msrs; i++)
-		write_user_msr(here, i, vmx->user_msr[i]);
 }
 
 /* vmx->user_msr has changed. */
