@@ -34,6 +34,9 @@ bench: module ## exits and VMs measured on KVM and on ours, in one vmx host; BEN
 	@$(MAKE) -C selftests/bench
 	@scripts/testhost --host vmx --kernel $(KERNEL) --kvm --vmm --copy build/selftests/bench -- ./bench $(BENCH)
 
+fuzz: module selftests ## the fuzzers in the svm host; RUNS=N seeds from FUZZ_SEED=N on
+	@RUNS='$(RUNS)' FUZZ_SEED='$(FUZZ_SEED)' scripts/fuzz
+
 demo: ## boot Debian in a VM on /dev/vmm, on this terminal; DEMO_HOST=svm|vmx|native
 	@scripts/demo
 
@@ -62,4 +65,4 @@ distclean: ## build/ altogether
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all module sparse launcher unit selftests check bench demo format setup install clean distclean help
+.PHONY: all module sparse launcher unit selftests check bench fuzz demo format setup install clean distclean help
