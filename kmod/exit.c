@@ -59,7 +59,7 @@ int exit_insn_done(struct vcpu *vcpu)
 
 /* RIP wraps where the code segment does: a question only for an instruction that ends beyond 4 GiB.
  */
-static u64 next_rip(struct vcpu *vcpu, unsigned int len)
+static __always_inline u64 next_rip(struct vcpu *vcpu, unsigned int len)
 {
 	u64 rip = vcpu_rip(vcpu), next = rip + len;
 
