@@ -77,6 +77,7 @@ static const struct {
 	/* What a guest may have, with AVX-512, fits into the fixed size. */
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
 	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_MCE, MCE_MAX_BANKS },
 	{ KVM_CAP_SYNC_REGS, STATE_SYNC_REGS },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
@@ -204,6 +205,8 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return msr_index_list(user);
 	case KVM_GET_MSR_FEATURE_INDEX_LIST:
 		return msr_feature_index_list(user);
+	case KVM_X86_GET_MCE_CAP_SUPPORTED:
+		return put_user(mce_supported(), (u64 __user *)user);
 	case KVM_HAS_DEVICE_ATTR:
 		return device_attr(user, false);
 	case KVM_GET_DEVICE_ATTR:

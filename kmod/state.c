@@ -496,8 +496,8 @@ static bool is_exception(const struct vmm_event *event)
 }
 
 /*
- * Of an exception that was raised here CR2 and DR6 tell already; only what userspace gave has a payload. Without
- * KVM_CAP_EXCEPTION_PAYLOAD one that waits is told as being delivered.
+ * Of an exception that was raised here CR2 and DR6 tell already; only what userspace gave has a
+ * payload. Without KVM_CAP_EXCEPTION_PAYLOAD one that waits is told as being delivered.
  */
 static void get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 {

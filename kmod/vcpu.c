@@ -353,6 +353,8 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_GET_DEVICE_ATTR, .fixed = get_attr },
 	{ .cmd = KVM_SET_DEVICE_ATTR, .load = true, .fixed = set_attr },
 	{ .cmd = KVM_SET_GUEST_DEBUG, .load = true, .fixed = guest_debug_set },
+	{ .cmd = KVM_X86_SETUP_MCE, .fixed = mce_setup_banks },
+	{ .cmd = KVM_X86_SET_MCE, .load = true, .fixed = mce_report },
 	{ .cmd = KVM_KVMCLOCK_CTRL, .raw = pvclock_guest_stopped },
 	{ .cmd = KVM_GET_TSC_KHZ, .raw = get_tsc_khz },
 	{ .cmd = KVM_SET_TSC_KHZ, .raw = set_tsc_khz },
@@ -543,6 +545,7 @@ void vcpu_free(struct vcpu *vcpu)
 	fpu_destroy(vcpu);
 	free_pages_exact(vcpu->run, VCPU_OWN_PAGES * PAGE_SIZE);
 	kvfree(vcpu->cpuid_entries);
+	mce_free(vcpu);
 	kvfree(vcpu);
 }
 

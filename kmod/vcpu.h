@@ -19,6 +19,7 @@
 #include "x86/cpuid.h"
 #include "x86/decode.h"
 #include "x86/emulate.h"
+#include "x86/mce.h"
 #include "x86/msr.h"
 #include "x86/pveoi.h"
 #include "x86/pvclock.h"
@@ -173,6 +174,7 @@ struct vcpu {
 	struct msr_state msr;
 	struct pvclock_vcpu clock;
 	struct steal_time steal;
+	struct mce_state mce;
 	u32 mp_state; /* KVM_MP_STATE_* */
 	u8 sipi_vector; /* for KVM_MP_STATE_SIPI_RECEIVED */
 	u64 cr4_set; /* as it was last set: right for bits that change with an exit only, as OSXSAVE */

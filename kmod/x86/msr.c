@@ -340,12 +340,14 @@ static const struct msr_row rows[] = {
 	PARAVIRTUAL(MSR_KVM_STEAL_TIME, steal),
 	PARAVIRTUAL(MSR_KVM_PV_EOI_EN, pveoi),
 	{ .index = MSR_IA32_DEBUGCTLMSR, .count = 1, .read = read_zero, .write = write_debugctl },
-	/* Machine check: no banks, so nothing is ever reported. */
+	/* Machine check: as many banks as userspace has set up. */
 	READ_ONLY_ZERO(MSR_IA32_P5_MC_ADDR),
 	READ_ONLY_ZERO(MSR_IA32_P5_MC_TYPE),
-	READ_ONLY_ZERO(MSR_IA32_MCG_CAP),
-	{ .index = MSR_IA32_MCG_STATUS, .count = 1, .saved = true, STORED(mcg_status),
-	  .writable = 7 },
+	{ .index = MSR_IA32_MCG_CAP, .count = 1, .read = mce_read_msr, .write = mce_write_msr },
+	{ .index = MSR_IA32_MCG_STATUS, .count = 2, .saved = true, .read = mce_read_msr,
+	  .write = mce_write_msr },
+	{ .index = MSR_IA32_MC0_CTL, .count = MCE_MAX_BANKS * MCE_BANK_REGISTERS,
+	  .read = mce_read_msr, .write = mce_write_msr },
 	/* Microcode: writing 0 and reading back the revision is what Intel documents (SDM vol 3, 10.11.7). */
 	{ .index = MSR_IA32_UCODE_REV, .count = 1, STORED(microcode), .ignore_write = true,
 	  .reset = MICROCODE },

@@ -16,7 +16,6 @@ struct msr_state {
 	u64 mtrr_fixed[11];
 	u64 tsc_adjust;
 	u64 microcode;
-	u64 mcg_status;
 	u64 amd_de_cfg;
 	u64 amd_hwcr;
 };

@@ -16,7 +16,7 @@ void msr_filter_free(struct msr_filter *filter);
 /* May the guest do this? access: KVM_MSR_FILTER_READ or _WRITE. Any context. */
 bool msr_filter_allows(struct vm *vm, u32 index, u32 access);
 
-/* VCPU_REQ_MSR_FILTER: what the backend lets through may be filtered now, or not any more. Loaded. */
+/* VCPU_REQ_MSR_FILTER: what the backend lets through may be filtered now, or no more. Loaded. */
 void msr_filter_apply(struct vcpu *vcpu);
 
 #endif

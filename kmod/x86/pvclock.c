@@ -127,7 +127,7 @@ static void sample(struct vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	revalidate(clock);
-	/* With a dependable TSC all pages tell of the same moment, so that they agree to the nanosecond. */
+	/* With a dependable TSC all pages tell of one moment: they agree to the nanosecond. */
 	tsc = clock->by_tsc ? clock->base_tsc : rdtsc_ordered();
 	info->system_time = clock_at(clock, tsc);
 	info->tsc_timestamp = tsc + vcpu->tsc_offset;

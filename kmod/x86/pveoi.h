@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * PV EOI: a bit in guest memory says that the guest may end the interrupt in service by clearing it,
- * without an access to its APIC (Documentation/virt/kvm/x86/msr.rst).
+ * PV EOI: a bit in guest memory says that the guest may end the interrupt in service by clearing
+ * it, without an access to its APIC (Documentation/virt/kvm/x86/msr.rst).
  */
 #ifndef VMM_X86_PVEOI_H
 #define VMM_X86_PVEOI_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Steal time: how long a vCPU's thread has waited for a CPU (Documentation/virt/kvm/x86/msr.rst). */
+/* Steal time: how long a vCPU's thread waited for a CPU (Documentation/virt/kvm/x86/msr.rst). */
 #ifndef VMM_X86_STEAL_H
 #define VMM_X86_STEAL_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * State that userspace may hand over in newer forms: exceptions that wait with what they will do to
- * CR2 and DR6, a triple fault, an AP that has had its SIPI; SREGS2, XSAVE2 and the old KVM_SET_CPUID.
+ * CR2 and DR6, a triple fault, an AP that has had its SIPI; SREGS2, XSAVE2, the old KVM_SET_CPUID.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -85,8 +85,8 @@ static void start(const void *from)
 }
 
 /*
- * Once through it before anything is counted: in Bochs an instruction that faults on memory not yet there has its
- * single-step trap right away.
+ * Once through it before anything is counted: in Bochs an instruction that faults on memory not yet
+ * there has its single-step trap right away.
  */
 static void start_warm(const void *from)
 {
@@ -101,7 +101,7 @@ static void start_warm(const void *from)
 	vcpu_set_regs(&vcpu, &regs);
 }
 
-/* QEMU's SVM knows no intercept of INT3, no guest's breakpoints, and traps STI with the next instruction. */
+/* QEMU's SVM has no intercept of INT3, no guest's breakpoints, and no step right behind STI. */
 static void needs_silicon(void)
 {
 	unsigned int eax, ebx = 0, ecx = 0, edx = 0;

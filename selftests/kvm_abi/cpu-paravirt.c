@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a guest that knows where it runs is offered (Documentation/virt/kvm/x86/msr.rst): kvmclock, wall
- * clock, steal time and PV EOI; KVM_GET_CLOCK, KVM_SET_CLOCK and KVM_KVMCLOCK_CTRL.
+ * What a guest that knows where it runs is offered (Documentation/virt/kvm/x86/msr.rst): kvmclock,
+ * wall clock, steal time and PV EOI; KVM_GET_CLOCK, KVM_SET_CLOCK and KVM_KVMCLOCK_CTRL.
  */
 #include <linux/kvm_para.h>
 #include <sched.h>
