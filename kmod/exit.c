@@ -568,8 +568,8 @@ static bool fast_wrmsr(struct vcpu *vcpu)
 {
 	switch ((u32)vcpu->regs[VMM_REG_RCX]) {
 	case MSR_IA32_TSC_DEADLINE:
-		if (!vcpu->lapic || !msr_filter_allows(vcpu->vm, MSR_IA32_TSC_DEADLINE,
-						       KVM_MSR_FILTER_WRITE))
+		if (!vcpu->lapic ||
+		    !msr_filter_allows(vcpu->vm, MSR_IA32_TSC_DEADLINE, KVM_MSR_FILTER_WRITE))
 			return false;
 		lapic_set_tsc_deadline(vcpu->lapic, wrmsr_value(vcpu));
 		return true;

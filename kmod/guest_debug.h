@@ -8,8 +8,8 @@
 struct vcpu;
 
 /* All that KVM_CAP_SET_GUEST_DEBUG2 tells of. */
-#define GUEST_DEBUG_CONTROL                                                      \
-	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP | \
+#define GUEST_DEBUG_CONTROL                                                         \
+	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP |   \
 	 KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB | \
 	 KVM_GUESTDBG_BLOCKIRQ)
 

@@ -112,8 +112,8 @@ static int round_in_kernel(struct vcpu *vcpu)
 	int r;
 
 	for (i = 0; i < pio->count; i++, data += pio->size) {
-		r = pio->in ? iobus_read(bus, pio->port, pio->size, data)
-			    : iobus_write(bus, pio->port, pio->size, data);
+		r = pio->in ? iobus_read(bus, pio->port, pio->size, data) :
+			      iobus_write(bus, pio->port, pio->size, data);
 		if (r)
 			return i ? 0 : r;
 	}

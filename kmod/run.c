@@ -357,8 +357,8 @@ int vcpu_run(struct vcpu *vcpu)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
 	if (!vcpu->lapic)
 		r = state_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8));
-	if (!r && unlikely(READ_ONCE(vcpu->run->kvm_dirty_regs) |
-			   READ_ONCE(vcpu->run->kvm_valid_regs)))
+	if (!r &&
+	    unlikely(READ_ONCE(vcpu->run->kvm_dirty_regs) | READ_ONCE(vcpu->run->kvm_valid_regs)))
 		r = state_sync_from_user(vcpu);
 	if (!r)
 		r = run_with_fpu(vcpu);

@@ -528,8 +528,8 @@ long state_get_events(void *object, void *data)
 	const struct vmm_event *requeue = &vcpu->requeue;
 
 	get_exception(vcpu, events);
-	if (requeue->valid && (requeue->type == VMM_EVENT_INTERRUPT ||
-			       requeue->type == VMM_EVENT_SOFT_INTERRUPT)) {
+	if (requeue->valid &&
+	    (requeue->type == VMM_EVENT_INTERRUPT || requeue->type == VMM_EVENT_SOFT_INTERRUPT)) {
 		events->interrupt.injected = 1;
 		events->interrupt.nr = requeue->vector;
 		events->interrupt.soft = requeue->type == VMM_EVENT_SOFT_INTERRUPT;
@@ -573,9 +573,9 @@ static void set_injected(struct vcpu *vcpu, const struct kvm_vcpu_events *events
 	*requeue = (struct vmm_event){ .valid = true };
 	if (events->exception.injected && !vcpu->exception.valid) {
 		requeue->type =
-			events->exception.nr == X86_TRAP_BP || events->exception.nr == X86_TRAP_OF
-				? VMM_EVENT_SOFT_EXCEPTION
-				: VMM_EVENT_EXCEPTION;
+			events->exception.nr == X86_TRAP_BP || events->exception.nr == X86_TRAP_OF ?
+				VMM_EVENT_SOFT_EXCEPTION :
+				VMM_EVENT_EXCEPTION;
 		requeue->vector = events->exception.nr;
 		requeue->has_error = events->exception.has_error_code;
 		requeue->error = events->exception.error_code;

@@ -41,7 +41,7 @@ static void count(unsigned int *nr_vms, unsigned int *nr_vcpus)
 	struct vm *vm;
 
 	mutex_lock(&vms_lock);
-	list_for_each_entry (vm, &vms, stats_link) {
+	list_for_each_entry(vm, &vms, stats_link) {
 		++*nr_vms;
 		*nr_vcpus += smp_load_acquire(&vm->nr_vcpus);
 	}
@@ -89,8 +89,8 @@ static int exits_show(struct seq_file *file, void *unused)
 
 	seq_puts(file, "# pid vcpu exit count\n");
 	mutex_lock(&vms_lock);
-	list_for_each_entry (vm, &vms, stats_link)
-		vmm_for_each_vcpu (i, vcpu, vm)
+	list_for_each_entry(vm, &vms, stats_link)
+		vmm_for_each_vcpu(i, vcpu, vm)
 			show_vcpu(file, vcpu);
 	mutex_unlock(&vms_lock);
 	return 0;
@@ -105,7 +105,7 @@ static int memory_show(struct seq_file *file, void *unused)
 		file,
 		"# pid faults retries mapped-4k mapped-2m mapped-1g tables invalidations flushes\n");
 	mutex_lock(&vms_lock);
-	list_for_each_entry (vm, &vms, stats_link) {
+	list_for_each_entry(vm, &vms, stats_link) {
 		const struct mmu_stats *stats = &vm->mmu.stats;
 
 		seq_printf(file, "%d %llu %llu %llu %llu %llu %ld %llu %llu\n", vm->owner,

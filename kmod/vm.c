@@ -39,7 +39,7 @@ void vm_flush_tlb(struct vm *vm)
 	preempt_disable();
 	mask = this_cpu_ptr(&flush_mask);
 	cpumask_clear(mask);
-	vmm_for_each_vcpu (i, vcpu, vm) {
+	vmm_for_each_vcpu(i, vcpu, vm) {
 		vcpu_request(vcpu, VCPU_REQ_TLB_FLUSH);
 		/* Pairs with the one in vcpu_enter(): either it sees the request or we see
 		 * IN_GUEST. */
@@ -71,9 +71,8 @@ static long set_memory_region(void *object, void *data)
 	struct vm *vm = object;
 
 	/* What no guest can address; a size of 0 deletes. */
-	if (region->memory_size &&
-	    (region->guest_phys_addr >= limit ||
-	     region->memory_size > limit - region->guest_phys_addr))
+	if (region->memory_size && (region->guest_phys_addr >= limit ||
+				    region->memory_size > limit - region->guest_phys_addr))
 		return -EINVAL;
 	return memslot_set(&vm->mmu, data);
 }
@@ -450,9 +449,8 @@ static long enable_triple_fault_event(struct vm *vm, const u64 *args)
 	return 0;
 }
 
-#define USER_MSR_EXITS                                              \
-	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
-	 KVM_MSR_EXIT_REASON_FILTER)
+#define USER_MSR_EXITS \
+	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER)
 
 static long enable_user_space_msr(struct vm *vm, const u64 *args)
 {

@@ -36,7 +36,7 @@ struct vm {
 	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus;
 					      never shrinks */
 	unsigned int nr_vcpus; /* written with release under lock */
-	u32 max_vcpu_id;	  /* KVM_CAP_MAX_VCPU_ID: IDs are below; 0: not set; under lock */
+	u32 max_vcpu_id; /* KVM_CAP_MAX_VCPU_ID: IDs are below; 0: not set; under lock */
 	u32 boot_vcpu; /* id of the BSP; under lock, before the first vCPU */
 	struct mm_struct *mm; /* who created it: only that process may use it (else -EIO) */
 	refcount_t users; /* the VM fd and each vCPU fd */

@@ -125,8 +125,8 @@ u32 ioapic_ended_pins(const struct irqchip *irqchip, u8 vector, bool level)
 	for (pin = 0; pin < IOAPIC_PINS; pin++) {
 		if (ioapic_vector(irqchip, pin) != vector)
 			continue;
-		if (level ? ioapic->redir[pin] & REDIR_REMOTE_IRR
-			  : !redir_is_level(ioapic->redir[pin]))
+		if (level ? ioapic->redir[pin] & REDIR_REMOTE_IRR :
+			    !redir_is_level(ioapic->redir[pin]))
 			pins |= BIT(pin);
 	}
 	return pins;

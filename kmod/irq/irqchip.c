@@ -23,8 +23,8 @@ int irqchip_init(struct irqchip *irqchip, const struct irqchip_ops *ops, void *c
 	memset(irqchip, 0, sizeof(*irqchip));
 	if (config)
 		irqchip->config = *config;
-	routing = irqchip->config.split ? irq_routing_create(irqchip, NULL, 0)
-					: irq_routing_create_default(irqchip);
+	routing = irqchip->config.split ? irq_routing_create(irqchip, NULL, 0) :
+					  irq_routing_create_default(irqchip);
 	if (IS_ERR(routing))
 		return PTR_ERR(routing);
 	raw_spin_lock_init(&irqchip->lock);

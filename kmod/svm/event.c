@@ -93,9 +93,9 @@ static void requeue(struct vcpu_svm *svm, u32 info, u32 error)
 u32 svm_get_shadow(struct vcpu *vcpu)
 {
 	/* The CPU does not say which of the two it was. */
-	return to_svm(vcpu)->vmcb->control.int_state & VMCB_INTERRUPT_SHADOW
-		       ? KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS
-		       : 0;
+	return to_svm(vcpu)->vmcb->control.int_state & VMCB_INTERRUPT_SHADOW ?
+		       KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS :
+		       0;
 }
 
 void svm_set_shadow(struct vcpu *vcpu, u32 shadow)

@@ -186,8 +186,8 @@ static void find_ept_features(u64 ept_vpid)
 	vmx_caps.ept_ad = ept_vpid & VMX_EPT_AD_BIT;
 	vmx_caps.ept_2m = ept_vpid & VMX_EPT_2MB_PAGE_BIT;
 	vmx_caps.ept_1g = ept_vpid & VMX_EPT_1GB_PAGE_BIT;
-	vmx_caps.invept_type = ept_vpid & VMX_EPT_EXTENT_CONTEXT_BIT ? VMX_EPT_EXTENT_CONTEXT
-								     : VMX_EPT_EXTENT_GLOBAL;
+	vmx_caps.invept_type = ept_vpid & VMX_EPT_EXTENT_CONTEXT_BIT ? VMX_EPT_EXTENT_CONTEXT :
+								       VMX_EPT_EXTENT_GLOBAL;
 }
 
 void vmx_find_caps(struct vmm_caps *caps)

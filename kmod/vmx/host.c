@@ -332,9 +332,9 @@ noinstr void vmx_flush_l1d(struct vcpu_vmx *vmx)
 
 int vmx_host_setup(void)
 {
-	user_msrs = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID)
-			    ? VMX_USER_MSRS
-			    : VMX_USER_TSC_AUX;
+	user_msrs = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID) ?
+			    VMX_USER_MSRS :
+			    VMX_USER_TSC_AUX;
 	return l1d_setup();
 }
 

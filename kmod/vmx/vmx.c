@@ -61,11 +61,13 @@ static struct vmcs *alloc_vmcs(int node, gfp_t gfp)
 #define BITMAP_HIGH_BASE 0xc0000000
 
 /* What an exit saves and an entry loads, with no help and for nobody else to see. */
+/* clang-format off */
 static const u32 open_msrs[] = {
-	MSR_FS_BASE,	      MSR_GS_BASE,	     MSR_KERNEL_GS_BASE,
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 	MSR_IA32_SPEC_CTRL, /* once the guest has used it */
 };
+/* clang-format on */
 
 static u8 *msr_bitmap; /* all but open_msrs without SPEC_CTRL exit */
 static u8 *msr_bitmap_spec_ctrl; /* all but open_msrs */
@@ -164,9 +166,9 @@ static const struct pgtable_format *vmx_pgtable_format(void)
 static void choose_ept_format(void)
 {
 	ept_format = vmx_caps.ept_ad ? pgtable_format_ept_ad : pgtable_format_ept;
-	ept_format.max_level = !vmx_caps.ept_2m	  ? PGTABLE_4K
-			       : !vmx_caps.ept_1g ? PGTABLE_2M
-						  : PGTABLE_1G;
+	ept_format.max_level = !vmx_caps.ept_2m ? PGTABLE_4K :
+			       !vmx_caps.ept_1g ? PGTABLE_2M :
+						  PGTABLE_1G;
 	ept_format.nx_huge = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 }
 

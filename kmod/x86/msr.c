@@ -441,8 +441,8 @@ static long for_each_entry(struct kvm_msr_entry *entries, u32 nr, struct vcpu *v
 		struct kvm_msr_entry *entry = &entries[i];
 		u64 value = entry->data;
 
-		if (write ? msr_write(vcpu, entry->index, value, true)
-			  : msr_read(vcpu, entry->index, &value, true))
+		if (write ? msr_write(vcpu, entry->index, value, true) :
+			    msr_read(vcpu, entry->index, &value, true))
 			break;
 		entry->data = value;
 	}

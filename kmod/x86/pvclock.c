@@ -147,8 +147,7 @@ void pvclock_update(struct vcpu *vcpu)
 	struct mmu *mmu = &vcpu->vm->mmu;
 	struct pvclock_vcpu_time_info info, old;
 
-	if (!(vcpu->clock.system_time & KVM_MSR_ENABLED) ||
-	    guest_read(mmu, gpa, &old, sizeof(old)))
+	if (!(vcpu->clock.system_time & KVM_MSR_ENABLED) || guest_read(mmu, gpa, &old, sizeof(old)))
 		return;
 	info = (struct pvclock_vcpu_time_info){ .version = (old.version | 1) + 2 };
 	if (guest_write(mmu, gpa, &info.version, sizeof(info.version)))

@@ -22,10 +22,9 @@ void pveoi_offer(struct vcpu *vcpu, u8 vector)
 
 	if (!lapic_eoi_unheard(vcpu->lapic, vector))
 		return;
-	vcpu->pv_eoi.state =
-		guest_write_nofault(&vcpu->vm->mmu, address(vcpu), &set, sizeof(set)) ?
-			PV_EOI_AWAY :
-			PV_EOI_OFFERED;
+	vcpu->pv_eoi.state = guest_write_nofault(&vcpu->vm->mmu, address(vcpu), &set, sizeof(set)) ?
+				     PV_EOI_AWAY :
+				     PV_EOI_OFFERED;
 }
 
 void pveoi_collect(struct vcpu *vcpu)
@@ -59,8 +58,8 @@ int pveoi_write_msr(struct vcpu *vcpu, u32 index, u64 value, bool host)
 	if (value & 2)
 		return -EINVAL;
 	if (value & KVM_MSR_ENABLED &&
-	    (!vcpu->lapic || guest_read(&vcpu->vm->mmu, value & ~(u64)KVM_MSR_ENABLED, &word,
-					sizeof(word))))
+	    (!vcpu->lapic ||
+	     guest_read(&vcpu->vm->mmu, value & ~(u64)KVM_MSR_ENABLED, &word, sizeof(word))))
 		return -EINVAL;
 	vcpu->pv_eoi.msr = value;
 	return 0;

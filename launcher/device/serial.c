@@ -149,9 +149,9 @@ static void write_fcr(struct serial *serial, uint8_t value)
 	bool toggled = (serial->fcr ^ value) & UART_FCR_ENABLE_FIFO;
 
 	/* Without ENABLE_FIFO the other bits are not programmed; changing it empties the FIFOs. */
-	serial->fcr = value & UART_FCR_ENABLE_FIFO
-			      ? value & (UART_FCR_TRIGGER_MASK | UART_FCR_ENABLE_FIFO)
-			      : 0;
+	serial->fcr = value & UART_FCR_ENABLE_FIFO ?
+			      value & (UART_FCR_TRIGGER_MASK | UART_FCR_ENABLE_FIFO) :
+			      0;
 	if (toggled || value & UART_FCR_CLEAR_RCVR) {
 		serial->rx_count = 0;
 		serial->rx_head = 0;

@@ -218,9 +218,9 @@ static int check_memory_size(const struct config *config, const struct cpuid_tab
 			     struct error *err)
 {
 	unsigned int bits = cpuid_physical_bits(supported);
-	uint64_t top = memory_low_size(config->memory) < config->memory
-			       ? config->memory + (LAYOUT_HOLE_END - LAYOUT_HOLE)
-			       : config->memory;
+	uint64_t top = memory_low_size(config->memory) < config->memory ?
+			       config->memory + (LAYOUT_HOLE_END - LAYOUT_HOLE) :
+			       config->memory;
 
 	if (bits < 64 && top > 1ULL << bits)
 		return error_set(err, EXIT_USAGE,

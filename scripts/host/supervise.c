@@ -506,9 +506,9 @@ static int read_wire(void)
 	if (n <= 0 && option.save && host.ready) {
 		siginfo_t end;
 
-		return waitid(P_PID, host.emulator, &end, WEXITED | WNOWAIT) || end.si_status
-			       ? EXIT_TROUBLE
-			       : 0;
+		return waitid(P_PID, host.emulator, &end, WEXITED | WNOWAIT) || end.si_status ?
+			       EXIT_TROUBLE :
+			       0;
 	}
 	if (n <= 0) {
 		if (!host.trouble)

@@ -588,10 +588,12 @@ static void measure_memory(void)
 /* -- the whole -- */
 
 static void (*const experiments[])(void) = {
-	measure_immediate_exit,	 measure_pio,		  measure_mmio,	   measure_cpuid,
-	measure_hypercall,	 measure_deadline,	  measure_x2apic,  measure_xapic,
-	measure_ioeventfd_pio,	 measure_ioeventfd_mmio,  measure_irqfd,   measure_touch_populated,
-	measure_touch_anonymous, measure_hlt,		  measure_life,	   measure_memory,
+	measure_immediate_exit,	 measure_pio,	    measure_mmio,
+	measure_cpuid,		 measure_hypercall, measure_deadline,
+	measure_x2apic,		 measure_xapic,	    measure_ioeventfd_pio,
+	measure_ioeventfd_mmio,	 measure_irqfd,	    measure_touch_populated,
+	measure_touch_anonymous, measure_hlt,	    measure_life,
+	measure_memory,
 };
 
 /* In a process of its own, with which its VM ends: VMX has one owner at a time. */

@@ -83,8 +83,8 @@ static long module_users(void)
 {
 	if (!device_is_kvm())
 		return read_number("/sys/module/vmm/refcnt", NULL);
-	return read_number(host_is_intel() ? "/sys/module/kvm_intel/refcnt"
-					   : "/sys/module/kvm_amd/refcnt",
+	return read_number(host_is_intel() ? "/sys/module/kvm_intel/refcnt" :
+					     "/sys/module/kvm_amd/refcnt",
 			   NULL);
 }
 

@@ -103,7 +103,6 @@ TEST(unload_and_load_again, .vmm_only = true)
 
 /* --- another hypervisor on the CPU --- */
 
-
 static void set_svme(bool on)
 {
 	u64 efer;

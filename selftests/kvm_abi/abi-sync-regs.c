@@ -14,7 +14,8 @@ static void guest_adds(u64 arg)
 		     "	mov	$0xd0, %%edx\n"
 		     "	out	%%al, (%%dx)\n"
 		     "	add	%%rbx, %%rdi\n"
-		     "	jmp	1b" ::"a"(0), "b"(1), "D"(arg)
+		     "	jmp	1b" ::"a"(0),
+		     "b"(1), "D"(arg)
 		     : "rdx", "memory");
 }
 

@@ -236,10 +236,11 @@ static void on_step_go_on(struct guest_frame *frame)
 static void guest_stepped(u64 arg)
 {
 	guest_sync(1);
-	asm volatile("pushf; orq $0x100, (%%rsp); popf\n\t"
-		     "nop; outb %%al, %%dx; nop; nop; pushf; andq $~0x100, (%%rsp); popf; nop"
-		     ::"a"(0), "d"(PORT_SYNC), "D"(2UL), "S"(0UL), "b"(0UL), "c"(0UL)
-		     : "memory", "cc");
+	asm volatile(
+		"pushf; orq $0x100, (%%rsp); popf\n\t"
+		"nop; outb %%al, %%dx; nop; nop; pushf; andq $~0x100, (%%rsp); popf; nop" ::"a"(0),
+		"d"(PORT_SYNC), "D"(2UL), "S"(0UL), "b"(0UL), "c"(0UL)
+		: "memory", "cc");
 	GUEST_CHECK_EQ(nmis, 2);
 	/* Each instruction behind the first POPF up to and with the second. */
 	GUEST_CHECK_EQ(steps, 7);

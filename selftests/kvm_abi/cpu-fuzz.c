@@ -97,8 +97,8 @@ static void make_code(u8 *code)
 		}
 		if (dice % 7 == 0) {
 			/* mov $msr or an address, %ecx: what WRMSR and string instructions work with */
-			u32 value = dice & 1 << 20 ? msrs[(dice >> 24) % (sizeof(msrs) / 4)]
-						   : dice >> 36;
+			u32 value = dice & 1 << 20 ? msrs[(dice >> 24) % (sizeof(msrs) / 4)] :
+						     dice >> 36;
 
 			code[i++] = 0xb8 + ((dice >> 16) & 7);
 			memcpy(code + i, &value, 4);

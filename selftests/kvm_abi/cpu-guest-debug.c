@@ -30,8 +30,8 @@ static void expect_debug(u8 exception, const void *pc)
 	CHECK_EQ(vcpu.run->debug.arch.pc, (u64)pc);
 }
 
-extern const char debug_start[], debug_bp[], debug_after_bp[], step_0[], step_1[], step_2[], step_3[],
-	step_4[], step_5[], step_6[], debug_data_done[], debug_end[];
+extern const char debug_start[], debug_bp[], debug_after_bp[], step_0[], step_1[], step_2[],
+	step_3[], step_4[], step_5[], step_6[], debug_data_done[], debug_end[];
 static volatile u64 variable;
 
 /* Instructions that exit, that do not, and one that takes a device in between. */

@@ -24,8 +24,9 @@ static int setup(u64 cap)
 
 static int report(u8 bank, u64 status)
 {
-	struct kvm_x86_mce mce = { .status = status, .addr = 0x1234000, .misc = 0x8c,
-				   .mcg_status = 5, .bank = bank };
+	struct kvm_x86_mce mce = {
+		.status = status, .addr = 0x1234000, .misc = 0x8c, .mcg_status = 5, .bank = bank
+	};
 
 	return ioctl(vcpu.fd, KVM_X86_SET_MCE, &mce);
 }

@@ -25,7 +25,10 @@ static int set_filter(u32 index, u32 flags, bool allow)
 	static u64 bitmap;
 	struct kvm_msr_filter filter = {
 		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
-		.ranges = { { .flags = flags, .nmsrs = 1, .base = index, .bitmap = (u8 *)&bitmap } },
+		.ranges = { { .flags = flags,
+			      .nmsrs = 1,
+			      .base = index,
+			      .bitmap = (u8 *)&bitmap } },
 	};
 
 	bitmap = allow;
@@ -228,7 +231,10 @@ TEST(arguments)
 	CHECK_ERR(ioctl(vm.fd, KVM_X86_SET_MSR_FILTER, &filter), EINVAL);
 	filter.flags = 0;
 	filter.ranges[0] = (struct kvm_msr_filter_range){
-		.flags = 1 << 10, .nmsrs = 1, .base = 0x10, .bitmap = bitmap,
+		.flags = 1 << 10,
+		.nmsrs = 1,
+		.base = 0x10,
+		.bitmap = bitmap,
 	};
 	CHECK_ERR(ioctl(vm.fd, KVM_X86_SET_MSR_FILTER, &filter), EINVAL);
 	filter.ranges[0].flags = KVM_MSR_FILTER_READ;

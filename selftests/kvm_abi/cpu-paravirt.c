@@ -104,7 +104,8 @@ TEST(clock_flags)
 
 	vm_create(&vm, 0);
 	clock = get_clock();
-	CHECK_EQ(clock.flags & ~(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC), 0);
+	CHECK_EQ(clock.flags & ~(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC),
+		 0);
 	if (clock.flags & KVM_CLOCK_REALTIME) {
 		now = clock_ns(CLOCK_REALTIME);
 		CHECK(clock.realtime <= now && clock.realtime + 10 * SECOND > now);
@@ -268,7 +269,7 @@ static void check_wall_clock(u64 msr)
 {
 	const struct {
 		u32 version, sec, nsec;
-	} *wall;
+	} * wall;
 	u64 got, want;
 
 	guest_start(&vm, &vcpu, 0, guest_wall_clock, msr);

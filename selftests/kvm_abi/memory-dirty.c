@@ -30,7 +30,10 @@ static void guest_scatter(u64 rounds)
 			u8 *to = (u8 *)(GPA + (x >> 33) % LOG_PAGES * PAGE + 100);
 			u64 count = 16;
 
-			asm volatile("rep insb" : "+D"(to), "+c"(count) : "d"((u16)PORT_INPUT) : "memory");
+			asm volatile("rep insb"
+				     : "+D"(to), "+c"(count)
+				     : "d"((u16)PORT_INPUT)
+				     : "memory");
 		}
 	}
 	guest_done(0);
@@ -78,7 +81,8 @@ TEST(names_every_store, .timeout = 60)
 	pthread_t thread;
 
 	guest_start(&vm, &vcpu, 0, guest_scatter, 100000);
-	memory = mmap(NULL, LOG_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, LOG_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
 	CHECK_OK(vm_set_slot(&vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA, LOG_PAGES * PAGE, memory));
 	CHECK_EQ(pthread_create(&thread, NULL, run_scatter, &vcpu), 0);
 	while (!done) {

@@ -66,8 +66,8 @@ static void *run_vcpu(void *argument)
 
 			CHECK_EQ(run->exit_reason, KVM_EXIT_IO);
 			vcpu_get_regs(vcpu, &regs);
-			CHECK_MSG(run->io.port == PORT_SYNC, "in the guest: %#llx, expected %#llx", regs.rbx,
-				  regs.rcx);
+			CHECK_MSG(run->io.port == PORT_SYNC, "in the guest: %#llx, expected %#llx",
+				  regs.rbx, regs.rcx);
 		}
 	}
 	return NULL;
@@ -107,8 +107,8 @@ static void disturb(void)
 		CHECK_OK(madvise(range, size, MADV_DONTNEED));
 		break;
 	case 2:
-		CHECK(mmap(range, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			   0) == range);
+		CHECK(mmap(range, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == range);
 		madvise(range, size, MADV_HUGEPAGE);
 		break;
 	case 3:
@@ -126,9 +126,10 @@ static void disturb(void)
 	case 6:
 		/* As a file's page cache does when it replaces a page: the old one goes at once. */
 		CHECK(mremap(range, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			     mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED);
-		CHECK(mmap(range, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			   0) == range);
+			     mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) !=
+		      MAP_FAILED);
+		CHECK(mmap(range, PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == range);
 		break;
 	}
 }
@@ -167,7 +168,8 @@ static void stress(u64 size, int advice)
 	unsigned int i;
 
 	memory_size = size;
-	reserved = mmap(NULL, size + 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reserved = mmap(NULL, size + 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
 	CHECK(reserved != MAP_FAILED);
 	memory = (u8 *)(((u64)reserved + 2 * MIB - 1) & -(2 * MIB));
 	madvise(memory, size, advice);

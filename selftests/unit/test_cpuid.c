@@ -164,9 +164,9 @@ START_TEST(cpuid_tells_no_other_leaf)
 						  entries[i].function == 0xb ||
 						  entries[i].function == 0xd ||
 						  entries[i].function == 0x1f ||
-						  entries[i].function == 0x8000001d
-					  ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX
-					  : 0);
+						  entries[i].function == 0x8000001d ?
+					  KVM_CPUID_FLAG_SIGNIFCANT_INDEX :
+					  0);
 	}
 	/* Topology and APIC IDs of the host's CPUs are nobody's business. */
 	ck_assert_uint_eq(reg_of(0xb, 0, EDX) | reg_of(0x1f, 0, EDX), 0);

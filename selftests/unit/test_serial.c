@@ -220,9 +220,9 @@ START_TEST(launcher_serial_trigger_level)
 		out(UART_FCR, UART_FCR_ENABLE_FIFO | triggers[i].fcr);
 		for (unsigned int n = 1; n <= SERIAL_FIFO; n++) {
 			ck_assert_uint_eq(offer("x"), 1);
-			ck_assert_uint_eq(in(UART_IIR)&0x0f, n < triggers[i].level
-								     ? UART_IIR_RX_TIMEOUT
-								     : UART_IIR_RDI);
+			ck_assert_uint_eq(in(UART_IIR)&0x0f, n < triggers[i].level ?
+								     UART_IIR_RX_TIMEOUT :
+								     UART_IIR_RDI);
 		}
 	}
 }

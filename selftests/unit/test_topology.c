@@ -16,9 +16,9 @@ static void add(uint32_t function, uint32_t index, uint32_t eax, uint32_t ebx, u
 	table.entries[table.list.nent++] = (struct kvm_cpuid_entry2){
 		.function = function,
 		.index = index,
-		.flags = function == 4 || function == 0xb || function == 0x8000001d
-				 ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX
-				 : 0,
+		.flags = function == 4 || function == 0xb || function == 0x8000001d ?
+				 KVM_CPUID_FLAG_SIGNIFCANT_INDEX :
+				 0,
 		.eax = eax,
 		.ebx = ebx,
 		.ecx = ecx,
