@@ -11,13 +11,18 @@
  *   BOCHS_PAYLOAD=FILE@ADDRESS  at the first prompt, put a payload (wire.h) into memory
  *
  * A restored machine's memory is read where it lies instead of being copied first.
+ *
+ * The screen that Bochs cannot do without listens for VNC viewers, on any of 50 ports and for anybody: here it
+ * listens on a port of the kernel's choice, for this machine alone, so that hosts never meet.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "wire.h"
@@ -143,4 +148,18 @@ FILE *tmpfile64(void)
 	if (!real)
 		real = dlsym(RTLD_NEXT, "tmpfile64");
 	return real();
+}
+
+int bind(int fd, __CONST_SOCKADDR_ARG address, socklen_t len)
+{
+	static int (*next)(int fd, const void *address, socklen_t len);
+	const struct sockaddr_in local = { .sin_family = AF_INET,
+					   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct sockaddr *wanted = address.__sockaddr__;
+
+	if (!next)
+		*(void **)&next = dlsym(RTLD_NEXT, "bind");
+	if (wanted->sa_family == AF_INET)
+		return next(fd, &local, sizeof(local));
+	return next(fd, wanted, len);
 }
