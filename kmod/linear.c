@@ -57,16 +57,20 @@ static unsigned int to_page_end(u64 address, unsigned int len)
 	return min_t(u64, len, PAGE_SIZE - offset_in_page(address));
 }
 
-int linear_read(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigned int access,
+/* buf is only read from when access is WALK_WRITE. */
+static int copy(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigned int access,
 		struct walk_fault *fault)
 {
+	struct mmu *mmu = &vcpu->vm->mmu;
+
 	while (len) {
 		unsigned int n = to_page_end(gva, len);
 		u64 gpa;
 		int r = linear_translate(vcpu, gva, access, &gpa, fault);
 
 		if (!r)
-			r = guest_read(&vcpu->vm->mmu, gpa, buf, n);
+			r = access & WALK_WRITE ? guest_write(mmu, gpa, buf, n) :
+						  guest_read(mmu, gpa, buf, n);
 		if (r)
 			return r;
 		gva += n;
@@ -76,23 +80,16 @@ int linear_read(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigne
 	return 0;
 }
 
+int linear_read(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigned int access,
+		struct walk_fault *fault)
+{
+	return copy(vcpu, gva, buf, len, access, fault);
+}
+
 int linear_write(struct vcpu *vcpu, u64 gva, const void *buf, unsigned int len,
 		 struct walk_fault *fault)
 {
-	while (len) {
-		unsigned int n = to_page_end(gva, len);
-		u64 gpa;
-		int r = linear_translate(vcpu, gva, WALK_WRITE, &gpa, fault);
-
-		if (!r)
-			r = guest_write(&vcpu->vm->mmu, gpa, buf, n);
-		if (r)
-			return r;
-		gva += n;
-		buf += n;
-		len -= n;
-	}
-	return 0;
+	return copy(vcpu, gva, (void *)buf, len, WALK_WRITE, fault);
 }
 
 void linear_raise(struct vcpu *vcpu, const struct walk_fault *fault)
