@@ -52,6 +52,12 @@ static __always_inline int insn_done(struct vcpu *vcpu)
 	return 1;
 }
 
+int exit_interrupted(struct vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	return -EINTR;
+}
+
 int exit_insn_done(struct vcpu *vcpu)
 {
 	return insn_done(vcpu);
@@ -173,10 +179,8 @@ static int on_memory(struct vcpu *vcpu)
 	r = mmu_fault(&vcpu->vm->mmu, vcpu->exit.memory.gpa, vcpu->exit.memory.access);
 	if (!r || r == -EAGAIN)
 		return 1;
-	if (r == -EINTR) {
-		vcpu->run->exit_reason = KVM_EXIT_INTR;
-		return r;
-	}
+	if (r == -EINTR)
+		return exit_interrupted(vcpu);
 	return r < 0 ? r : mmio_exit(vcpu);
 }
 

@@ -104,6 +104,8 @@ int exit_insn_done(struct vcpu *vcpu);
 
 /* KVM_EXIT_INTERNAL_ERROR; with the instruction's bytes when they are known. 0. */
 int exit_internal_error(struct vcpu *vcpu, u32 suberror, const u8 *bytes, unsigned int len);
+/* KVM_RUN ends for a signal, or for what only a return to userspace can do: -EINTR. */
+int exit_interrupted(struct vcpu *vcpu);
 
 /* Called at the start of KVM_RUN: finishes what userspace was asked to do (PIO in, MMIO read). As
  * exit_handle. */

@@ -19,10 +19,10 @@
 #include "virt.h"
 #include "x86/dr.h"
 #include "x86/fpu.h"
+#include "x86/msr_filter.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
-#include "x86/msr_filter.h"
 
 /*
  * Work that only a return to userspace does and that must not wait: task work, and the throttling
@@ -224,22 +224,17 @@ static int wait_until_runnable(struct vcpu *vcpu)
 /* Signals, the scheduler, and what the kernel does before a return to userspace. 1: go on. */
 static int do_pending_work(struct vcpu *vcpu)
 {
-	if (signal_pending(current)) {
-		vcpu->run->exit_reason = KVM_EXIT_INTR;
-		return -EINTR;
-	}
+	if (signal_pending(current))
+		return exit_interrupted(vcpu);
 	if (need_resched())
 		schedule();
-	if (test_thread_flag(TIF_NOTIFY_RESUME) && resume_work_pending()) {
-		vcpu->run->exit_reason = KVM_EXIT_INTR;
-		return -EINTR;
-	}
-	if (unlikely(!virt_enabled_here())) {
-		if (virt_stopped())
-			return -EIO;
-		/* This CPU is going offline: let the scheduler take us elsewhere. */
+	if (test_thread_flag(TIF_NOTIFY_RESUME) && resume_work_pending())
+		return exit_interrupted(vcpu);
+	if (unlikely(virt_stopped()))
+		return -EIO;
+	/* This CPU is going offline: let the scheduler take us elsewhere. */
+	if (unlikely(READ_ONCE(vcpu->cpu) < 0))
 		schedule_timeout_uninterruptible(1);
-	}
 	return 1;
 }
 
@@ -338,10 +333,8 @@ static int run_with_fpu(struct vcpu *vcpu)
 
 	fpu_enter(vcpu);
 	r = exit_complete_userspace(vcpu);
-	if (r > 0 && READ_ONCE(vcpu->run->compat_immediate_exit)) {
-		vcpu->run->exit_reason = KVM_EXIT_INTR;
-		r = -EINTR;
-	}
+	if (r > 0 && READ_ONCE(vcpu->run->compat_immediate_exit))
+		r = exit_interrupted(vcpu);
 	if (r > 0)
 		r = run_loop(vcpu);
 	fpu_leave(vcpu);

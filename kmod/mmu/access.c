@@ -63,16 +63,6 @@ static bool copy_in(void *data, void __user *user, size_t len)
 	return !copy_from_user(data, user, len);
 }
 
-static bool copy_in_nofault(void *data, void __user *user, size_t len)
-{
-	bool done;
-
-	pagefault_disable();
-	done = !__copy_from_user_inatomic(data, user, len);
-	pagefault_enable();
-	return done;
-}
-
 static bool copy_out(void *data, void __user *user, size_t len)
 {
 	return !copy_to_user(user, data, len);
@@ -91,11 +81,6 @@ static bool copy_out_nofault(void *data, void __user *user, size_t len)
 int guest_read(struct mmu *mmu, u64 gpa, void *data, size_t len)
 {
 	return guest_copy(mmu, gpa, data, len, copy_in, false);
-}
-
-int guest_read_nofault(struct mmu *mmu, u64 gpa, void *data, size_t len)
-{
-	return guest_copy(mmu, gpa, data, len, copy_in_nofault, false);
 }
 
 int guest_write(struct mmu *mmu, u64 gpa, const void *data, size_t len)

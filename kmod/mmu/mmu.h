@@ -101,11 +101,10 @@ void mmu_zap_all(struct mmu *mmu);
 /*
  * Guest memory from the kernel, through the owner's address space: by its threads only, may sleep. -EFAULT
  * where there is no slot, no memory, or, for writes, only read-only memory; what precedes it may have been
- * done. The _nofault forms never sleep, and fail where the host would have to fault the page in.
+ * done. guest_write_nofault() never sleeps, and fails where the host would have to fault the page in.
  */
 int guest_read(struct mmu *mmu, u64 gpa, void *data, size_t len);
 int guest_write(struct mmu *mmu, u64 gpa, const void *data, size_t len);
-int guest_read_nofault(struct mmu *mmu, u64 gpa, void *data, size_t len);
 int guest_write_nofault(struct mmu *mmu, u64 gpa, const void *data, size_t len);
 /*
  * Atomic compare and exchange of a naturally aligned u32 or u64 (len 4, 8). 0 when done, 1 when

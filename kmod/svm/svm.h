@@ -92,11 +92,6 @@ static inline void svm_dirty(struct vcpu_svm *svm, enum vmcb_clean fields)
 	svm->vmcb->control.clean &= ~BIT_ULL(fields);
 }
 
-static inline bool svm_intercepts(const struct vcpu_svm *svm, unsigned int bit)
-{
-	return svm->vmcb->control.intercepts[bit / 32] & BIT(bit % 32);
-}
-
 static inline void svm_set_intercept(struct vcpu_svm *svm, unsigned int bit, bool on)
 {
 	u32 *word = &svm->vmcb->control.intercepts[bit / 32];
