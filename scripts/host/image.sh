@@ -3,7 +3,11 @@
 # The initramfs of a test host: a base that is made once per kernel (busybox, init, KVM's modules), and a
 # payload that is made for each run (what the command needs).
 
-pack() { (cd "$1" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0); }
+# The same files make the same archive, whenever and wherever: saved machines are found by what is in it.
+pack() {
+  (cd "$1" && find . -exec touch -h -d @0 {} + && find . -mindepth 1 | LC_ALL=C sort |
+    cpio --quiet -o -H newc -R 0:0 --reproducible)
+}
 
 kvm_modules=
 if [ -n "$kvm" ]; then
@@ -92,24 +96,31 @@ make_payload() {
   [ -z "$shell" ] || stty size 2>/dev/null >"$tree/testhost/winsize" || rm -f "$tree/testhost/winsize"
   { [ -z "$shell" ] || echo "TERM=${TERM:-vt100}"; printf '%s\n' "${environment[@]}"; } >"$tree/testhost/environment"
   pack "$tree" >"$out"
-  [ "$(stat -c %s "$out")" -le $((payload_size - 4096)) ] ||
-    bad "what is copied takes more than $((payload_room - 1)) MiB"
 }
 
 # Booting takes seconds in QEMU and a quarter of a minute in Bochs. So each kind of machine boots once, up to where
 # init waits for its payload, and its state is kept; a run restores it and finds its payload in memory that the
 # kernel does not own. The last megabyte of that may hold the firmware's tables, which user space must not map.
-payload_room=64
-payload_address=$(((memory < 2048 ? memory : 2048) << 20))
-payload_size=$(((payload_room - 1) << 20))
-arguments+=$(printf ' memmap=%dM$%#x testhost.payload=/dev/mem,%#x,%#x' \
-  $payload_room $payload_address $payload_address $payload_size)
+make_room() {
+  local size
+  size=$(stat -c %s "$run/payload")
+  # Few rooms, few states; all but the largest payloads share one.
+  payload_room=64
+  while [ "$size" -gt $(((payload_room - 1 << 20) - 4096)) ]; do
+    payload_room=$((payload_room * 2))
+  done
+  [ $payload_room -le 512 ] || bad "what is copied takes $((size >> 20)) MiB; 511 are the most"
+  payload_address=$(((memory < 2048 ? memory : 2048) << 20))
+  payload_size=$((payload_room - 1 << 20))
+  arguments+=$(printf ' memmap=%dM$%#x testhost.payload=/dev/mem,%#x,%#x' \
+    $payload_room $payload_address $payload_address $payload_size)
+}
 
 # A saved machine of one kind: host, kernel, CPUs, memory, and whatever else went into it.
 find_state() {
   local identity
   identity=$({ cat "$krel_dir/release" "$base"; echo "$arguments$append $kvm_modules $1"; } | sha256sum)
-  state=$build/state-$host-$kernel-$cpus-$memory${kvm:+-kvm}-${identity:0:12}
+  state=$build/state-$host-$kernel-$cpus-$memory-$payload_room${kvm:+-kvm}-${identity:0:12}
 }
 
 # False when another run made it meanwhile. The lock is held until state_done, or until we end.
