@@ -94,6 +94,7 @@ static const struct {
 	{ KVM_CAP_X86_MSR_FILTER, 1 },
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
 	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
+	{ KVM_CAP_BINARY_STATS_FD, 1 },
 };
 
 long dev_check_extension(unsigned long cap)

@@ -151,6 +151,7 @@ static void inject_interrupt(struct vcpu *vcpu, int vector, bool extint)
 			pveoi_offer(vcpu, vector);
 	}
 	event.vector = vector;
+	vcpu->stats.irq_injections++;
 	backend->inject(vcpu, &event);
 }
 
@@ -206,6 +207,7 @@ static void inject_nmi(struct vcpu *vcpu)
 	};
 
 	vcpu->nmi_pending--;
+	vcpu->stats.nmi_injections++;
 	backend->inject(vcpu, &nmi);
 }
 

@@ -54,6 +54,7 @@ static __always_inline int insn_done(struct vcpu *vcpu)
 
 int exit_interrupted(struct vcpu *vcpu)
 {
+	vcpu->stats.signal_exits++;
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	return -EINTR;
 }

@@ -143,6 +143,7 @@ static int ask_userspace(struct vcpu *vcpu, bool write)
 	const struct emulator *em = &vcpu->emulator;
 	struct kvm_run *run = vcpu->run;
 
+	vcpu->stats.mmio_exits++;
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = em->gpa;
 	run->mmio.len = em->size;
@@ -221,6 +222,7 @@ static int store(struct vcpu *vcpu, const struct x86_insn *insn)
 	vcpu->exit.insn_len = insn->len;
 	if (op_mem_write(vcpu, gpa, &value, insn->memsize) == EMULATE_RAM)
 		return exit_skip_insn(vcpu);
+	vcpu->stats.mmio_exits++;
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = gpa;
 	run->mmio.len = insn->memsize;

@@ -173,6 +173,7 @@ static void take_requests(struct vcpu *vcpu)
 	if (test_and_clear_bit(VCPU_REQ_MSR_FILTER, &vcpu->requests))
 		msr_filter_apply(vcpu);
 	if (test_and_clear_bit(VCPU_REQ_TLB_FLUSH, &vcpu->requests)) {
+		vcpu->stats.tlb_flush++;
 		preempt_disable();
 		if (vcpu->cpu >= 0)
 			backend->flush_tlb(vcpu);
@@ -211,8 +212,10 @@ static int wait_until_runnable(struct vcpu *vcpu)
 	u32 before = vcpu->mp_state;
 
 	wait(vcpu);
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu))
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu)) {
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		vcpu->stats.halt_wakeup++;
+	}
 	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
 		event_take_apic(vcpu);
 	/* An AP that was started returns once, as KVM does, so that userspace may look at it. */
@@ -310,8 +313,10 @@ static int run_loop(struct vcpu *vcpu)
 		r = exit_handle(vcpu);
 		if (r <= 0)
 			return r;
-		if (unlikely(event_user_irq_wanted(vcpu)) && ready_for_user_irq(vcpu))
+		if (unlikely(event_user_irq_wanted(vcpu)) && ready_for_user_irq(vcpu)) {
+			vcpu->stats.request_irq_exits++;
 			return exit_to_user(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+		}
 	}
 }
 

@@ -12,6 +12,7 @@
 #include <trace/events/ipi.h>
 
 #include "backend.h"
+#include "binary_stats.h"
 #include "compat.h"
 #include "dev.h"
 #include "ioctl.h"
@@ -356,6 +357,7 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_X86_SETUP_MCE, .fixed = mce_setup_banks },
 	{ .cmd = KVM_X86_SET_MCE, .load = true, .fixed = mce_report },
 	{ .cmd = KVM_KVMCLOCK_CTRL, .raw = pvclock_guest_stopped },
+	{ .cmd = KVM_GET_STATS_FD, .raw = binary_stats_vcpu },
 	{ .cmd = KVM_GET_TSC_KHZ, .raw = get_tsc_khz },
 	{ .cmd = KVM_SET_TSC_KHZ, .raw = set_tsc_khz },
 };

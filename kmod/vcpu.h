@@ -126,6 +126,14 @@ struct vcpu_features {
 	bool gbpages, pcid, rdtscp, x2apic;
 };
 
+/* What is counted beside the exits by kind, by the vCPU's thread; binary_stats.c tells it. */
+struct vcpu_stats {
+	u64 mmio_exits, signal_exits, request_irq_exits; /* to userspace */
+	u64 irq_injections, nmi_injections;
+	u64 tlb_flush;
+	u64 halt_wakeup;
+};
+
 struct vcpu {
 	/* -- hot: the run loop. Owned by the thread in the vCPU's ioctl (mutex) unless said
 	 * otherwise -- */
@@ -210,6 +218,7 @@ struct vcpu {
 	u32 id; /* as userspace named it; the APIC ID */
 	unsigned int index; /* in vm->vcpus */
 	u64 exits[VMM_EXIT_NR]; /* statistics, written by the thread */
+	struct vcpu_stats stats;
 };
 
 static inline u64 vcpu_reg(struct vcpu *vcpu, unsigned int reg)

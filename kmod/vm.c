@@ -11,6 +11,7 @@
 #include <asm/tsc.h>
 
 #include "backend.h"
+#include "binary_stats.h"
 #include "dev.h"
 #include "ioctl.h"
 #include "irq/lapic.h"
@@ -516,6 +517,7 @@ static const struct ioctl_row vm_ioctls[] = {
 	{ .cmd = KVM_GET_DIRTY_LOG, .fixed = get_dirty_log },
 	{ .cmd = KVM_CREATE_VCPU, .raw = create_vcpu },
 	{ .cmd = KVM_CHECK_EXTENSION, .raw = check_extension },
+	{ .cmd = KVM_GET_STATS_FD, .raw = binary_stats_vm },
 	{ .cmd = KVM_SET_TSS_ADDR, .raw = set_tss_addr },
 	{ .cmd = KVM_SET_IDENTITY_MAP_ADDR, .fixed = set_identity_map_addr },
 	{ .cmd = KVM_SET_BOOT_CPU_ID, .raw = set_boot_cpu_id },
