@@ -123,19 +123,50 @@ find_state() {
   state=$build/state-$host-$kernel-$cpus-$memory-$payload_room${kvm:+-kvm}-${identity:0:12}
 }
 
+# Descriptor 8 becomes a lock (-s or -x) on the state of that name. Its file goes with the state, perhaps while we wait.
+lock() {
+  local file=$build/.lock-$2
+  until exec 8>"$file" && flock "$1" 8 && [ "$file" -ef /dev/fd/8 ]; do :; done
+}
+
+# Shared for as long as the emulator lives, so that nobody removes what it runs from. False when there is no state.
+hold_state() {
+  lock -s "$(basename "$state")"
+  [ ! -e "$state/done" ] || return 0
+  exec 8>&-
+  return 1
+}
+
+# States are 150 MB and more, and every change of what they are made from makes new ones: the last used stay, and
+# what was used just now. So do the files of runs that were killed, for a day.
+states_kept=24
+prune() {
+  local name old
+  find "$build" -maxdepth 1 -name 'run.*' -mmin +1440 -exec rm -rf {} + || true
+  find "$build" -maxdepth 1 -name 'state-*' -printf '%T@ %p\n' | sort -rn | tail -n +$((states_kept + 1)) |
+    while read -r _ old; do
+      name=${old##*/}
+      if [ -n "$(find "$old" -maxdepth 0 -mmin +20)" ] && exec 7>"$build/.lock-$name" && flock -n 7; then
+        rm -rf "$old" "$build/.lock-$name"
+      fi
+    done
+  for old in "$build"/.lock-state-*; do
+    name=${old##*/.lock-}
+    [ -e "$build/$name" ] || ! flock -n "$old" true || rm -f "$old"
+  done
+}
+
 # False when another run made it meanwhile. The lock is held until state_done, or until we end.
 lock_state() {
-  exec 8>"$build/.lock-$(basename "$state")"
-  flock 8
+  lock -x "$(basename "$state")"
   if [ -e "$state/done" ]; then
     exec 8>&-
     return 1
   fi
-  # States of this kind that nobody used for an hour were made by other versions of what they are made from.
-  find "$build" -maxdepth 1 -name "$(basename "${state%-*}")-*" -mmin +60 -exec rm -rf {} + || true
-  echo "testhost: first run of this machine ($host, $kernel, $cpus CPU, $memory MiB): booting it once" >&2
   rm -rf "$state"
   mkdir -p "$state"
+  prune
+  echo "testhost: first run of this machine ($host, $kernel, $cpus CPU, $memory MiB): booting it once" >&2
 }
 
 state_done() {

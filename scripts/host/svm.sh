@@ -37,7 +37,7 @@ quit
 boot() {
   local command
   find_state "$cpu $threads $(cat "$top/scripts/host/svm.sh")"
-  [ -e "$state/done" ] || make_state || return
+  until hold_state; do make_state || return; done
   touch "$state"
   cp --sparse=always "$state/ram" "$run/ram"
   payload_header >"$run/payload.header"

@@ -74,7 +74,7 @@ make_state() {
 
 boot() {
   find_state "$(cat "$build/bochs_state.so" "$top/scripts/host/vmx.sh" | sha256sum)"
-  [ -e "$state/done" ] || make_state || return
+  until hold_state; do make_state || return; done
   touch "$state"
   rm -rf "$run/saved"
   mkdir "$run/saved"
