@@ -114,6 +114,8 @@ struct vmm_backend {
 	void (*set_tsc_offset)(struct vcpu *vcpu, u64 offset);
 	/* All this guest's translations on this CPU, before the next entry. */
 	void (*flush_tlb)(struct vcpu *vcpu);
+	/* A loop of PAUSEs is reported when it is 2^doublings times as long as usual; preemption off. */
+	void (*set_pause_window)(struct vcpu *vcpu, unsigned int doublings);
 
 	/* -- events -- */
 

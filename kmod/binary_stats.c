@@ -18,6 +18,7 @@ struct row {
 	u32 flags;
 	u32 offset; /* in struct vm or struct vcpu */
 	u16 nr; /* that many u64 are added up */
+	s16 exponent; /* of 10, of the unit */
 };
 
 #define COUNTER(kvm_name, type, field)                                                          \
@@ -27,6 +28,12 @@ struct row {
 	}
 #define VM_COUNTER(kvm_name, field) COUNTER(kvm_name, struct vm, field)
 #define VCPU_COUNTER(kvm_name, field) COUNTER(kvm_name, struct vcpu, field)
+/* In nanoseconds. */
+#define VCPU_TIME(kvm_name, field)                                                             \
+	{                                                                                      \
+		.name = kvm_name, .flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_SECONDS, \
+		.exponent = -9, .offset = offsetof(struct vcpu, field), .nr = 1,               \
+	}
 
 static const struct row vm_rows[] = {
 	VM_COUNTER("remote_tlb_flush", mmu.stats.flushes),
@@ -52,7 +59,13 @@ static const struct row vcpu_rows[] = {
 	VCPU_COUNTER("irq_window_exits", exits[VMM_EXIT_IRQ_WINDOW]),
 	VCPU_COUNTER("nmi_window_exits", exits[VMM_EXIT_NMI_WINDOW]),
 	VCPU_COUNTER("halt_exits", exits[VMM_EXIT_HLT]),
-	VCPU_COUNTER("halt_wakeup", stats.halt_wakeup),
+	VCPU_COUNTER("halt_attempted_poll", halt.attempted_poll),
+	VCPU_COUNTER("halt_successful_poll", halt.successful_poll),
+	VCPU_COUNTER("halt_poll_invalid", halt.poll_invalid),
+	VCPU_COUNTER("halt_wakeup", halt.wakeup),
+	VCPU_TIME("halt_poll_success_ns", halt.poll_success_ns),
+	VCPU_TIME("halt_poll_fail_ns", halt.poll_fail_ns),
+	VCPU_TIME("halt_wait_ns", halt.wait_ns),
 	VCPU_COUNTER("request_irq_exits", stats.request_irq_exits),
 	VCPU_COUNTER("irq_exits", exits[VMM_EXIT_RESUME]),
 	VCPU_COUNTER("irq_injections", stats.irq_injections),
@@ -67,6 +80,8 @@ static const struct row vcpu_rows[] = {
 	VCPU_COUNTER("dr_exits", exits[VMM_EXIT_DR]),
 	VCPU_COUNTER("exception_exits", exits[VMM_EXIT_EXCEPTION]),
 	VCPU_COUNTER("pause_exits", exits[VMM_EXIT_PAUSE]),
+	VCPU_COUNTER("directed_yield_attempted", yield.attempted),
+	VCPU_COUNTER("directed_yield_successful", yield.successful),
 };
 
 struct descriptor {
@@ -127,6 +142,7 @@ static void write_file(const struct binary_stats *stats, const struct file_layou
 	memcpy(file + layout->name, stats->name, NAME_SIZE);
 	for (i = 0; i < stats->nr; i++) {
 		descriptor[i].desc.flags = stats->rows[i].flags;
+		descriptor[i].desc.exponent = stats->rows[i].exponent;
 		descriptor[i].desc.size = 1;
 		descriptor[i].desc.offset = i * sizeof(u64);
 		strscpy(descriptor[i].name, stats->rows[i].name, NAME_SIZE);

@@ -34,6 +34,7 @@ static const struct {
 } extensions[] = {
 	{ KVM_CAP_IRQCHIP, 1 },
 	{ KVM_CAP_HLT, 1 },
+	{ KVM_CAP_HALT_POLL, 1 },
 	{ KVM_CAP_USER_MEMORY, 1 },
 	{ KVM_CAP_SET_TSS_ADDR, 1 },
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },

@@ -523,7 +523,7 @@ static int on_hypercall(struct vcpu *vcpu)
 
 static int on_pause(struct vcpu *vcpu)
 {
-	cond_resched();
+	yield_on_spin(vcpu);
 	return exit_skip_insn(vcpu);
 }
 

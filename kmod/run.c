@@ -183,39 +183,14 @@ static void take_requests(struct vcpu *vcpu)
 	}
 }
 
-/* Would schedule() be wrong now? Anything that ends the wait. */
-static bool wait_is_over(struct vcpu *vcpu)
-{
-	if (signal_pending(current))
-		return true;
-	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
-		return true;
-	return vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu);
-}
-
-/* HLT, or an AP that waits for its SIPI. */
-static void wait(struct vcpu *vcpu)
-{
-	prepare_to_rcuwait(&vcpu->wait);
-	for (;;) {
-		set_current_state(TASK_INTERRUPTIBLE);
-		if (wait_is_over(vcpu))
-			break;
-		schedule();
-	}
-	finish_rcuwait(&vcpu->wait);
-}
-
 /* The guest cannot run yet. 1 when it can go on; else leave KVM_RUN. */
 static int wait_until_runnable(struct vcpu *vcpu)
 {
 	u32 before = vcpu->mp_state;
 
-	wait(vcpu);
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu)) {
+	halt_wait(vcpu);
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu))
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
-		vcpu->stats.halt_wakeup++;
-	}
 	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
 		event_take_apic(vcpu);
 	/* An AP that was started returns once, as KVM does, so that userspace may look at it. */
@@ -351,6 +326,7 @@ int vcpu_run(struct vcpu *vcpu)
 	sigset_t saved;
 	int r = 0;
 
+	yield_set_thread(vcpu);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
 	if (!vcpu->lapic)

@@ -52,12 +52,18 @@ static void vcpu_displace(struct vcpu *vcpu)
 
 static void vcpu_sched_in(struct preempt_notifier *notifier, int cpu)
 {
-	vcpu_place(container_of(notifier, struct vcpu, preempt_notifier), cpu);
+	struct vcpu *vcpu = container_of(notifier, struct vcpu, preempt_notifier);
+
+	vcpu_place(vcpu, cpu);
+	yield_sched_in(vcpu);
 }
 
 static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
 {
-	vcpu_displace(container_of(notifier, struct vcpu, preempt_notifier));
+	struct vcpu *vcpu = container_of(notifier, struct vcpu, preempt_notifier);
+
+	yield_sched_out(vcpu);
+	vcpu_displace(vcpu);
 }
 
 static struct preempt_ops vcpu_preempt_ops = {
@@ -97,7 +103,8 @@ void vcpu_kick(struct vcpu *vcpu)
 	/* Orders the caller's news before our look at mode; pairs with the barrier in vcpu_enter().
 	 */
 	smp_mb();
-	rcuwait_wake_up(&vcpu->wait);
+	if (rcuwait_wake_up(&vcpu->wait))
+		yield_woken(vcpu);
 	if (READ_ONCE(vcpu->mode) != VCPU_IN_GUEST)
 		return;
 	preempt_disable();
@@ -494,6 +501,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	vcpu->cpu = -1;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);
+	yield_init(vcpu);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
 	timer_init_lapic(vcpu);
 	vcpu->user_pic = !vm->irqchip || vm->irqchip->config.split;
@@ -548,6 +556,7 @@ void vcpu_free(struct vcpu *vcpu)
 	free_pages_exact(vcpu->run, VCPU_OWN_PAGES * PAGE_SIZE);
 	kvfree(vcpu->cpuid_entries);
 	mce_free(vcpu);
+	yield_free(vcpu);
 	kvfree(vcpu);
 }
 

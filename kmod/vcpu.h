@@ -16,6 +16,7 @@
 #include "fetch.h"
 #include "vapic.h"
 #include "guest_debug.h"
+#include "halt.h"
 #include "x86/cpuid.h"
 #include "x86/decode.h"
 #include "x86/emulate.h"
@@ -24,6 +25,7 @@
 #include "x86/pveoi.h"
 #include "x86/pvclock.h"
 #include "x86/steal.h"
+#include "yield.h"
 
 struct vm;
 struct lapic;
@@ -131,7 +133,6 @@ struct vcpu_stats {
 	u64 mmio_exits, signal_exits, request_irq_exits; /* to userspace */
 	u64 irq_injections, nmi_injections;
 	u64 tlb_flush;
-	u64 halt_wakeup;
 };
 
 struct vcpu {
@@ -209,6 +210,8 @@ struct vcpu {
 	/* -- placing and waiting -- */
 	struct preempt_notifier preempt_notifier;
 	struct rcuwait wait;
+	struct halt_state halt;
+	struct yield_state yield;
 	struct hrtimer lapic_timer;
 	sigset_t sigset;
 	bool sigset_active;

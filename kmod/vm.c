@@ -475,6 +475,14 @@ static long enable_max_vcpu_id(struct vm *vm, const u64 *args)
 	return r;
 }
 
+static long enable_halt_poll(struct vm *vm, const u64 *args)
+{
+	if (args[0] > U32_MAX)
+		return -EINVAL;
+	WRITE_ONCE(vm->halt_poll_ns, args[0]);
+	return 0;
+}
+
 static const struct {
 	u32 cap;
 	long (*enable)(struct vm *vm, const u64 *args);
@@ -482,6 +490,7 @@ static const struct {
 	{ KVM_CAP_SPLIT_IRQCHIP, enable_split_irqchip },
 	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
 	{ KVM_CAP_MAX_VCPU_ID, enable_max_vcpu_id },
+	{ KVM_CAP_HALT_POLL, enable_halt_poll },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, enable_exception_payload },
 	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_space_msr },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
@@ -571,6 +580,7 @@ static struct vm *vm_create(void)
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&vm->users, 1);
+	vm->halt_poll_ns = -1;
 	mutex_init(&vm->lock);
 	irqfd_init(&vm->irqfds);
 	ioeventfd_init(&vm->ioeventfds);

@@ -36,6 +36,8 @@ struct vm {
 	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus;
 					      never shrinks */
 	unsigned int nr_vcpus; /* written with release under lock */
+	s64 halt_poll_ns; /* KVM_CAP_HALT_POLL; below 0: the module's; any time */
+	unsigned int helped; /* index of the vCPU that was yielded to last: a hint (yield.c) */
 	u32 max_vcpu_id; /* KVM_CAP_MAX_VCPU_ID: IDs are below; 0: not set; under lock */
 	u32 boot_vcpu; /* id of the BSP; under lock, before the first vCPU */
 	struct mm_struct *mm; /* who created it: only that process may use it (else -EIO) */

@@ -167,6 +167,18 @@ static u64 nested_cr3(struct vcpu_svm *svm)
 	return __sme_set(__pa(svm->npt_root));
 }
 
+#define PAUSE_FILTER_COUNT 3000 /* PAUSEs of one spin loop until it is reported */
+
+void svm_set_pause_window(struct vcpu *vcpu, unsigned int doublings)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	if (!svm_host.pause_filter)
+		return;
+	svm->vmcb->control.pause_filter_count = min(PAUSE_FILTER_COUNT << doublings, U16_MAX);
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
 void svm_control_init(struct vcpu_svm *svm)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
@@ -185,7 +197,7 @@ void svm_control_init(struct vcpu_svm *svm)
 			svm_set_intercept(svm, optional_intercepts[i].intercept, true);
 	if (svm_host.pause_filter) {
 		svm_set_intercept(svm, INTERCEPT_PAUSE, true);
-		control->pause_filter_count = 3000;
+		control->pause_filter_count = PAUSE_FILTER_COUNT;
 		control->pause_filter_threshold = svm_host.pause_threshold ? 128 : 0;
 	}
 	control->iopm_base_pa = svm_host.iopm_pa;

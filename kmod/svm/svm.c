@@ -517,6 +517,7 @@ const struct vmm_backend svm_backend = {
 	.intercept_bp = svm_intercept_bp,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.flush_tlb = svm_flush_tlb,
+	.set_pause_window = svm_set_pause_window,
 	.inject = svm_inject,
 	.irq_allowed = svm_irq_allowed,
 	.nmi_allowed = svm_nmi_allowed,

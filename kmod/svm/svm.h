@@ -115,6 +115,7 @@ void svm_maps_destroy(void);
 #define SVM_GUEST_MSRS 10
 extern const u32 svm_guest_msrs[SVM_GUEST_MSRS]; /* without exits */
 void svm_close_msrs(struct vcpu *vcpu, bool closed);
+void svm_set_pause_window(struct vcpu *vcpu, unsigned int doublings);
 void svm_control_init(struct vcpu_svm *svm);
 
 /* regs.c */

@@ -280,6 +280,12 @@ static void vmx_vcpu_destroy(struct vcpu *vcpu)
 #define PLE_GAP_TICKS 128 /* TSC ticks between two PAUSEs of one spin loop */
 #define PLE_WINDOW_TICKS 4096 /* TSC ticks that a loop may spin */
 
+static void vmx_set_pause_window(struct vcpu *vcpu, unsigned int doublings)
+{
+	if (vmx_caps.secondary & SECONDARY_EXEC_PAUSE_LOOP_EXITING)
+		vmcs_write(PLE_WINDOW, PLE_WINDOW_TICKS << doublings);
+}
+
 static u64 eptp(struct vcpu *vcpu)
 {
 	u64 value = mmu_root_hpa(&vcpu->vm->mmu) | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
@@ -430,6 +436,7 @@ const struct vmm_backend vmx_backend = {
 	.intercept_bp = vmx_intercept_bp,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.flush_tlb = vmx_flush_tlb,
+	.set_pause_window = vmx_set_pause_window,
 	.inject = vmx_inject,
 	.irq_allowed = vmx_irq_allowed,
 	.nmi_allowed = vmx_nmi_allowed,
