@@ -101,19 +101,22 @@ static int memory_show(struct seq_file *file, void *unused)
 {
 	struct vm *vm;
 
-	seq_puts(
-		file,
-		"# pid faults retries mapped-4k mapped-2m mapped-1g tables invalidations flushes\n");
+	seq_puts(file, "# pid faults retries mapped-4k mapped-2m mapped-1g tables invalidations "
+		       "flushes splits now-4k now-2m now-1g\n");
 	mutex_lock(&vms_lock);
 	list_for_each_entry(vm, &vms, stats_link) {
 		const struct mmu_stats *stats = &vm->mmu.stats;
+		u64 now[PGTABLE_LEVELS];
 
-		seq_printf(file, "%d %llu %llu %llu %llu %llu %ld %llu %llu\n", vm->owner,
-			   READ_ONCE(stats->faults), READ_ONCE(stats->retries),
+		mmu_count_leaves(&vm->mmu, now);
+		seq_printf(file, "%d %llu %llu %llu %llu %llu %ld %llu %llu %llu %llu %llu %llu\n",
+			   vm->owner, READ_ONCE(stats->faults), READ_ONCE(stats->retries),
 			   READ_ONCE(stats->mapped[PGTABLE_4K]),
 			   READ_ONCE(stats->mapped[PGTABLE_2M]),
 			   READ_ONCE(stats->mapped[PGTABLE_1G]), atomic_long_read(&stats->tables),
-			   READ_ONCE(stats->invalidations), READ_ONCE(stats->flushes));
+			   READ_ONCE(stats->invalidations), READ_ONCE(stats->flushes),
+			   READ_ONCE(stats->splits), now[PGTABLE_4K], now[PGTABLE_2M],
+			   now[PGTABLE_1G]);
 	}
 	mutex_unlock(&vms_lock);
 	return 0;

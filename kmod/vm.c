@@ -85,6 +85,16 @@ static long get_dirty_log(void *object, void *data)
 	return memslot_get_dirty_log(&vm->mmu, data);
 }
 
+static long clear_dirty_log(void *object, unsigned long arg)
+{
+	struct kvm_clear_dirty_log log;
+	struct vm *vm = object;
+
+	if (copy_from_user(&log, (void __user *)arg, sizeof(log)))
+		return -EFAULT;
+	return memslot_clear_dirty_log(&vm->mmu, &log);
+}
+
 /* Unrestricted guests need no TSS and no identity map in guest memory: taken and not used. */
 static long set_tss_addr(void *object, unsigned long arg)
 {
@@ -483,6 +493,11 @@ static long enable_halt_poll(struct vm *vm, const u64 *args)
 	return 0;
 }
 
+static long enable_manual_dirty_log(struct vm *vm, const u64 *args)
+{
+	return mmu_set_dirty_log_mode(&vm->mmu, args[0]);
+}
+
 static const struct {
 	u32 cap;
 	long (*enable)(struct vm *vm, const u64 *args);
@@ -494,6 +509,7 @@ static const struct {
 	{ KVM_CAP_EXCEPTION_PAYLOAD, enable_exception_payload },
 	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_space_msr },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, enable_manual_dirty_log },
 };
 
 static long enable_cap(void *object, void *data)
@@ -524,6 +540,7 @@ static const struct ioctl_row vm_ioctls[] = {
 	{ .cmd = KVM_REINJECT_CONTROL, .raw = reinject_control },
 	{ .cmd = KVM_SET_USER_MEMORY_REGION, .fixed = set_memory_region },
 	{ .cmd = KVM_GET_DIRTY_LOG, .fixed = get_dirty_log },
+	{ .cmd = KVM_CLEAR_DIRTY_LOG, .raw = clear_dirty_log },
 	{ .cmd = KVM_CREATE_VCPU, .raw = create_vcpu },
 	{ .cmd = KVM_CHECK_EXTENSION, .raw = check_extension },
 	{ .cmd = KVM_GET_STATS_FD, .raw = binary_stats_vm },

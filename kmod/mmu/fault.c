@@ -181,17 +181,18 @@ static enum pgtable_level fault_level(const struct mmu *mmu, const struct mmu_fa
 	const struct memslot *slot = fault->slot;
 	enum pgtable_level level, depth;
 
-	/* The log knows single pages. */
-	if (slot->dirty || (fmt->nx_huge && (fault->access & MMU_EXEC)))
+	/* The log knows single pages: what is only read may be large, and is split when it is written to. */
+	if ((slot->dirty && (fault->access & MMU_WRITE)) ||
+	    (fmt->nx_huge && (fault->access & MMU_EXEC)))
 		return PGTABLE_4K;
 	level = min(fault->host.level, fmt->max_level);
 	level = pgtable_fit(fault->gfn, slot->base_gfn, slot->npages, slot->hva, level);
 	/*
-	 * A table that is there already may hold pages for execution, that a large leaf would take away again.
-	 * Otherwise a large leaf replaces it: the host has put the pages together.
+	 * A table that is there already may hold pages for execution, or such as the log has, that a large leaf would
+	 * take away again. Otherwise a large leaf replaces it: the host has put the pages together.
 	 */
 	depth = pgtable_depth(&mmu->pgtable, fault->gfn);
-	return fmt->nx_huge ? min(level, depth) : level;
+	return fmt->nx_huge || slot->dirty ? min(level, depth) : level;
 }
 
 static u32 fault_rights(const struct mmu_fault *fault)
@@ -222,7 +223,7 @@ static void fault_mark_dirty(const struct mmu_fault *fault)
 /* Under the lock. 0, or -ENOMEM when `spare` lacks tables. */
 static int fault_map(struct mmu *mmu, struct mmu_fault *fault, struct list_head *detached)
 {
-	enum pgtable_level level;
+	enum pgtable_level level, before;
 	u32 rights;
 	u64 entry, mask;
 	int ret;
@@ -233,7 +234,7 @@ static int fault_map(struct mmu *mmu, struct mmu_fault *fault, struct list_head 
 		return 0;
 	}
 	/* Another vCPU may have been faster, or the fault was spurious. */
-	entry = pgtable_lookup(&mmu->pgtable, fault->gfn, &level);
+	entry = pgtable_lookup(&mmu->pgtable, fault->gfn, &before);
 	if (entry && !(fault->access & ~pgtable_rights(&mmu->pgtable.fmt, entry)))
 		return 0;
 
@@ -249,6 +250,8 @@ static int fault_map(struct mmu *mmu, struct mmu_fault *fault, struct list_head 
 	if (ret & PGTABLE_FLUSH)
 		mmu_flush(mmu);
 	mmu->stats.mapped[level]++;
+	if (entry && before > level)
+		mmu->stats.splits++;
 	return 0;
 }
 

@@ -62,6 +62,26 @@ void mmu_zap_all(struct mmu *mmu)
 	mmu_free_detached(mmu, &detached);
 }
 
+/* Frames counted under one lock: 1 GiB. */
+#define COUNT_STEP (1ull << 18)
+
+void mmu_count_leaves(struct mmu *mmu, u64 leaves[PGTABLE_LEVELS])
+{
+	u64 gfn = 0, frames;
+
+	memset(leaves, 0, PGTABLE_LEVELS * sizeof(*leaves));
+	for (; gfn < PGTABLE_MAX_GFN; gfn += frames) {
+		enum pgtable_level level;
+
+		spin_lock(&mmu->lock);
+		level = pgtable_depth(&mmu->pgtable, gfn);
+		frames = max(COUNT_STEP, pgtable_frames(level));
+		pgtable_count(&mmu->pgtable, gfn, gfn + frames, leaves);
+		spin_unlock(&mmu->lock);
+		cond_resched();
+	}
+}
+
 int mmu_init(struct mmu *mmu, struct mm_struct *mm, const struct pgtable_format *fmt,
 	     const struct mmu_ops *ops, void *ctx)
 {
@@ -75,6 +95,7 @@ int mmu_init(struct mmu *mmu, struct mm_struct *mm, const struct pgtable_format 
 	mutex_init(&mmu->slots_lock);
 	mmu->inv_seq = 0;
 	mmu->inv_count = 0;
+	mmu->dirty_log_mode = 0;
 	memset(&mmu->stats, 0, sizeof(mmu->stats));
 	mmu->pgtable.fmt = *fmt;
 	mmu->pgtable.fmt.encrypt = sme_me_mask;
@@ -127,7 +148,7 @@ void mmu_destroy(struct mmu *mmu)
 }
 
 /*
- * Make `next` the slots and drop the mappings of `old`, in one step under the lock: a fault that found `old`
+ * Make `next` the slots and drop the mappings of `old` (if any), in one step under the lock: a fault that found `old`
  * sees other slots published and maps nothing, and a host invalidation meets either the old slot or
  * no mapping of it.
  */
@@ -147,26 +168,25 @@ static void memslot_publish(struct mmu *mmu, struct memslots *next, const struct
 }
 
 /* Give the slot the dirty bitmap that its flags ask for; plan has handed on the one that it has. */
-static int memslot_prepare_dirty(struct memslot *slot)
+static int memslot_prepare_dirty(struct mmu *mmu, struct memslot *slot)
 {
-	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES)) {
+	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
 		slot->dirty = NULL;
-	} else if (!slot->dirty) {
-		slot->dirty = kvzalloc(memslot_dirty_bytes(slot), GFP_KERNEL_ACCOUNT);
-		if (!slot->dirty)
-			return -ENOMEM;
-	}
+	else if (!slot->dirty)
+		return mmu_dirty_log_alloc(mmu, slot);
 	return 0;
 }
 
 static int memslot_change(struct mmu *mmu, struct memslots *slots, const struct memslot *old,
 			  struct memslot *new)
 {
+	/* The same frames at the same place: what is mapped stays, but for the log. */
+	bool stays = old && new && old->base_gfn == new->base_gfn;
 	struct memslots *next;
 	int ret;
 
 	if (new) {
-		ret = memslot_prepare_dirty(new);
+		ret = memslot_prepare_dirty(mmu, new);
 		if (ret)
 			return ret;
 	}
@@ -176,7 +196,11 @@ static int memslot_change(struct mmu *mmu, struct memslots *slots, const struct 
 			kvfree(new->dirty);
 		return -ENOMEM;
 	}
-	memslot_publish(mmu, next, old);
+	memslot_publish(mmu, next, stays ? NULL : old);
+	if (stays && new->dirty && !old->dirty)
+		mmu_dirty_log_start(mmu, new);
+	if (stays && old->dirty && !new->dirty)
+		mmu_dirty_log_stop(mmu, new);
 	if (old && (!new || new->dirty != old->dirty))
 		kvfree(old->dirty);
 	memslots_free(slots);

@@ -45,6 +45,7 @@ struct mmu_stats {
 	u64 retries; /* of these, given up because the host changed the mapping meanwhile */
 	u64 mapped[PGTABLE_LEVELS]; /* leaves installed: [PGTABLE_4K], [PGTABLE_2M], [PGTABLE_1G] */
 	atomic_long_t tables; /* table pages now, the root included */
+	u64 splits; /* large leaves that became tables of smaller ones */
 	u64 invalidations; /* host invalidations that met guest memory */
 	u64 flushes;
 };
@@ -71,7 +72,11 @@ struct mmu {
 	struct srcu_struct srcu; /* may serve the VM's iobuses too */
 	/* Written under slots_lock and lock, read under srcu or one of the locks. */
 	struct memslots __rcu *slots;
+	u32 dirty_log_mode; /* slots_lock: KVM_DIRTY_LOG_*, what KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 was given */
 };
+
+/* Who protects pages again, and when: the modes of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. */
+#define MMU_DIRTY_LOG_MODES (KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 
 /* The calling process owns the memory (mm is current->mm). fmt is copied. */
 int mmu_init(struct mmu *mmu, struct mm_struct *mm, const struct pgtable_format *fmt,
@@ -92,11 +97,17 @@ int mmu_fault(struct mmu *mmu, u64 gpa, u32 access);
 
 /* KVM_SET_USER_MEMORY_REGION, with KVM's rules and errnos. The region is the kernel's copy. */
 int memslot_set(struct mmu *mmu, const struct kvm_userspace_memory_region *region);
-/* KVM_GET_DIRTY_LOG. */
+/* KVM_GET_DIRTY_LOG, KVM_CLEAR_DIRTY_LOG. */
 int memslot_get_dirty_log(struct mmu *mmu, const struct kvm_dirty_log *log);
+int memslot_clear_dirty_log(struct mmu *mmu, const struct kvm_clear_dirty_log *log);
+/* For the logs that are turned on from now on, and for reading all of them. -EINVAL for unknown bits. */
+int mmu_set_dirty_log_mode(struct mmu *mmu, u64 mode);
 
 /* Drop every mapping; the guest faults them in again. */
 void mmu_zap_all(struct mmu *mmu);
+
+/* Leaves there are now of each size, by a walk of all tables: [PGTABLE_4K] and so on. May sleep. */
+void mmu_count_leaves(struct mmu *mmu, u64 leaves[PGTABLE_LEVELS]);
 
 /*
  * Guest memory from the kernel, through the owner's address space: by its threads only, may sleep. -EFAULT
@@ -118,6 +129,14 @@ extern const struct mmu_notifier_ops mmu_notifier_ops;
 
 /* The slots, with mmu->lock held. */
 struct memslots *mmu_slots(struct mmu *mmu);
+
+/*
+ * The log of a slot, with slots_lock held: the bitmap for one whose log is about to be turned on; what its mappings need
+ * when the slots with (or, to stop, without) the bitmap have been published.
+ */
+int mmu_dirty_log_alloc(struct mmu *mmu, struct memslot *slot);
+void mmu_dirty_log_start(struct mmu *mmu, const struct memslot *slot);
+void mmu_dirty_log_stop(struct mmu *mmu, const struct memslot *slot);
 
 /* Call ops->flush, with mmu->lock held. */
 void mmu_flush(struct mmu *mmu);

@@ -157,6 +157,25 @@ enum pgtable_level pgtable_depth(const struct pgtable *pt, u64 gfn)
 	return level;
 }
 
+/* Does the leaf at the level, over gfn, have pfn there? */
+static bool pgtable_maps(const struct pgtable_format *fmt, u64 leaf, enum pgtable_level level,
+			 u64 gfn, u64 pfn)
+{
+	return pgtable_pfn(fmt, leaf) + (gfn & (pgtable_frames(level) - 1)) == pfn;
+}
+
+/* A table in place of the leaf, which maps the same by leaves of the level below. */
+static void pgtable_fill(const struct pgtable_format *fmt, u64 *table, u64 leaf,
+			 enum pgtable_level level)
+{
+	u32 rights = pgtable_rights(fmt, leaf);
+	u64 pfn = pgtable_pfn(fmt, leaf);
+	unsigned int i;
+
+	for (i = 0; i < PGTABLE_ENTRIES; i++, pfn += pgtable_frames(level - 1))
+		table[i] = pgtable_make_leaf(fmt, pfn, level - 1, rights);
+}
+
 int pgtable_map(struct pgtable *pt, u64 gfn, u64 pfn, enum pgtable_level level, u32 rights,
 		struct pgtable_spare *spare, struct list_head *detached)
 {
@@ -164,20 +183,28 @@ int pgtable_map(struct pgtable *pt, u64 gfn, u64 pfn, enum pgtable_level level, 
 	enum pgtable_level at;
 	u64 *entry = pgtable_walk(pt, gfn, level, &at);
 	u64 old = *entry, new;
+	bool split;
 	int ret = 0;
 
 	if (at - level > spare->nr)
 		return -ENOMEM;
 
-	/* A large leaf in the way goes as a whole: its other parts are faulted in again. */
+	/*
+	 * A large leaf in the way gives way to smaller ones; the CPU must not meet both, though they say the same
+	 * (AMD erratum 383). If it maps something else, it goes, and its other parts are faulted in again.
+	 */
+	split = pgtable_present(fmt, old) && at > level;
+	if (split)
+		ret = PGTABLE_FLUSH;
+	split = split && pgtable_maps(fmt, old, at, gfn, pfn);
 	while (at > level) {
 		u64 *table = spare->table[--spare->nr];
 
+		if (split)
+			pgtable_fill(fmt, table, old, at);
 		WRITE_ONCE(*entry, pgtable_make_table(fmt, virt_to_phys(table)));
 		entry = &table[pgtable_index(gfn, --at)];
-		if (pgtable_present(fmt, old))
-			ret = PGTABLE_FLUSH;
-		old = 0;
+		old = *entry;
 	}
 
 	new = pgtable_make_leaf(fmt, pfn, level, rights);
@@ -253,6 +280,28 @@ static u64 pgtable_leaf_bits(const struct pgtable_format *fmt, u64 *table, enum 
 			;
 	}
 	return found;
+}
+
+static void pgtable_count_table(const struct pgtable_format *fmt, const u64 *table,
+				enum pgtable_level level, u64 start, u64 end, u64 *leaves)
+{
+	u64 gfn, next;
+
+	for (gfn = start; gfn < end; gfn = next) {
+		u64 entry = table[pgtable_index(gfn, level)];
+
+		next = min(end, (gfn | (pgtable_frames(level) - 1)) + 1);
+		if (pgtable_is_table(fmt, entry, level))
+			pgtable_count_table(fmt, pgtable_child(fmt, entry), level - 1, gfn, next,
+					    leaves);
+		else if (pgtable_present(fmt, entry))
+			leaves[level]++;
+	}
+}
+
+void pgtable_count(const struct pgtable *pt, u64 start, u64 end, u64 *leaves)
+{
+	pgtable_count_table(&pt->fmt, pt->root, PGTABLE_LEVELS, start, end, leaves);
 }
 
 bool pgtable_wrprotect(struct pgtable *pt, u64 start, u64 end)

@@ -133,9 +133,9 @@ struct pgtable_spare {
 #define PGTABLE_FLUSH 1
 
 /*
- * Map the block of gfn at the level: pfn is its first frame. Returns 0, PGTABLE_FLUSH when a translation
- * that was there before may still be cached, or -ENOMEM when spare lacks a page (nothing visible to the
- * guest has changed). Tables that became unreachable go to `detached`.
+ * Map the block of gfn at the level: pfn is its first frame. A larger leaf that maps the same is split: the rest of it
+ * stays mapped. Returns 0, PGTABLE_FLUSH when a translation that was there before may still be cached, or -ENOMEM
+ * when spare lacks a page (nothing visible to the guest has changed). Tables that became unreachable go to `detached`.
  */
 int pgtable_map(struct pgtable *pt, u64 gfn, u64 pfn, enum pgtable_level level, u32 rights,
 		struct pgtable_spare *spare, struct list_head *detached);
@@ -154,6 +154,9 @@ bool pgtable_zap(struct pgtable *pt, u64 start, u64 end, struct list_head *detac
 
 /* Take the write right from the leaves in [start, end). True when one had it: flush. */
 bool pgtable_wrprotect(struct pgtable *pt, u64 start, u64 end);
+
+/* Add to leaves[level] what leaves there are in [start, end), in blocks of a leaf that begin there. */
+void pgtable_count(const struct pgtable *pt, u64 start, u64 end, u64 *leaves);
 
 /*
  * Has a leaf in [start, end) been accessed? The second also clears the bit. Without fmt.accessed, what is

@@ -304,26 +304,55 @@ END_TEST
 START_TEST(mmu_split_large)
 {
 	struct pgtable pt = make_pgtable(&pgtable_format_ept);
+	u64 leaves[PGTABLE_LEVELS] = { 0 };
 	enum pgtable_level level;
 
-	ck_assert_int_eq(map(&pt, 0x400, 0x8000, PGTABLE_2M, RWX), 0);
+	ck_assert_int_eq(map(&pt, 0x400, 0x8000, PGTABLE_2M, RX), 0);
 	ck_assert_int_eq(live_tables, 3);
-	ck_assert_uint_eq(pgtable_lookup(&pt, 0x5ff, &level), 0x80000f7);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x5ff, &level), 0x80000f5);
 	ck_assert_int_eq(level, PGTABLE_2M);
 
+	/* One page of it gets another right; the rest stays mapped as it was. */
 	ck_assert_int_eq(map(&pt, 0x4ab, 0x80ab, PGTABLE_4K, RWX), PGTABLE_FLUSH);
 	ck_assert_int_eq(live_tables, 4);
 	ck_assert_uint_eq(pgtable_lookup(&pt, 0x4ab, &level), 0x80ab077);
 	ck_assert_int_eq(level, PGTABLE_4K);
-	ck_assert_uint_eq(pgtable_lookup(&pt, 0x4ac, &level), 0);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x400, &level), 0x8000075);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x4ac, &level), 0x80ac075);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x5ff, &level), 0x81ff075);
+	ck_assert_int_eq(level, PGTABLE_4K);
 
 	/* A 1 GiB leaf gives way to two new levels. */
 	ck_assert_int_eq(map(&pt, 0x40000, 0x80000, PGTABLE_1G, RWX), 0);
 	ck_assert_uint_eq(pgtable_lookup(&pt, 0x7ffff, &level), 0x800000f7);
 	ck_assert_int_eq(level, PGTABLE_1G);
-	ck_assert_int_eq(map(&pt, 0x7ffff, 0x9, PGTABLE_4K, RX), PGTABLE_FLUSH);
-	ck_assert_uint_eq(pgtable_lookup(&pt, 0x7ffff, &level), 0x9075);
-	ck_assert_uint_eq(pgtable_lookup(&pt, 0x40000, &level), 0);
+	ck_assert_int_eq(map(&pt, 0x7fffe, 0xbfffe, PGTABLE_4K, RX), PGTABLE_FLUSH);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x7fffe, &level), 0xbfffe075);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x7ffff, &level), 0xbffff077);
+	ck_assert_int_eq(level, PGTABLE_4K);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x40000, &level), 0x800000f7);
+	ck_assert_int_eq(level, PGTABLE_2M);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x7fdff, &level), 0xbfc000f7);
+
+	pgtable_count(&pt, 0, PGTABLE_MAX_GFN, leaves);
+	ck_assert_uint_eq(leaves[PGTABLE_4K], 1024);
+	ck_assert_uint_eq(leaves[PGTABLE_2M], 511);
+	ck_assert_uint_eq(leaves[PGTABLE_1G], 0);
+	destroy(&pt);
+}
+END_TEST
+
+/* A large leaf that maps something else goes as a whole. */
+START_TEST(mmu_replace_large)
+{
+	struct pgtable pt = make_pgtable(&pgtable_format_npt);
+	enum pgtable_level level;
+
+	ck_assert_int_eq(map(&pt, 0x400, 0x8000, PGTABLE_2M, RWX), 0);
+	ck_assert_int_eq(map(&pt, 0x4ab, 0x80ac, PGTABLE_4K, RX), PGTABLE_FLUSH);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x4ab, &level), 0x80ac025);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x4ac, &level), 0);
+	ck_assert_uint_eq(pgtable_lookup(&pt, 0x400, &level), 0);
 	destroy(&pt);
 }
 END_TEST
@@ -582,6 +611,7 @@ int main(void)
 	tcase_add_test(tree, mmu_map_without_tables);
 	tcase_add_test(tree, mmu_map_over_a_mapping);
 	tcase_add_test(tree, mmu_split_large);
+	tcase_add_test(tree, mmu_replace_large);
 	tcase_add_test(tree, mmu_collapse_to_large);
 	tcase_add_test(tree, mmu_zap_whole_tables);
 	tcase_add_test(tree, mmu_zap_part_of_large);
