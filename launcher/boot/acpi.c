@@ -38,9 +38,11 @@ struct acpi_rsdp {
 	uint8_t reserved[3];
 } PACKED;
 
+#define XSDT_MAX_TABLES 4
+
 struct acpi_xsdt {
 	struct acpi_header header;
-	uint64_t tables[2];
+	uint64_t tables[XSDT_MAX_TABLES]; /* the header says how many */
 } PACKED;
 
 /* Generic Address Structure (5.2.3.2). */
@@ -116,12 +118,36 @@ struct madt_lapic_nmi {
 	uint8_t lint;
 } PACKED;
 
+/* PCI Firmware 3.2, 4.1.2. */
+struct acpi_mcfg {
+	struct acpi_header header;
+	uint64_t reserved;
+	uint64_t ecam;
+	uint16_t segment;
+	uint8_t first_bus, last_bus;
+	uint32_t reserved2;
+} PACKED;
+
+/* QWord address space descriptor (6.4.3.5.1). */
+struct aml_qword_space {
+	uint8_t tag;
+	uint16_t length;
+	uint8_t type, general_flags, type_flags;
+	uint64_t granularity, min, max, translation, size;
+} PACKED;
+
 static_assert(sizeof(struct acpi_header) == 36, "5.2.6");
 static_assert(sizeof(struct acpi_rsdp) == 36, "5.2.5.3");
 static_assert(sizeof(struct acpi_fadt) == 276, "5.2.9");
 static_assert(sizeof(struct acpi_facs) == 64, "5.2.10");
 static_assert(sizeof(struct madt_ioapic) == 12, "5.2.12.3");
 static_assert(sizeof(struct madt_override) == 10, "5.2.12.5");
+
+static_assert(sizeof(struct acpi_mcfg) == 60, "4.1.2");
+static_assert(sizeof(struct aml_qword_space) == 46, "6.4.3.5.1");
+
+#define AML_QWORD_SPACE 0x8a
+#define AML_SPACE_MEMORY 0
 
 enum { SPACE_IO = 1 };
 enum { ACCESS_BYTE = 1, ACCESS_WORD = 2, ACCESS_DWORD = 3 };
@@ -319,15 +345,62 @@ static struct acpi_madt *build_madt(struct builder *b, unsigned int cpus)
 	return madt;
 }
 
-static struct acpi_xsdt *build_xsdt(struct builder *b, const void *fadt, const void *madt)
+static struct acpi_mcfg *build_mcfg(struct builder *b, uint64_t ecam)
 {
-	struct acpi_xsdt *xsdt = builder_take(b, sizeof(*xsdt), 16);
+	struct acpi_mcfg *mcfg = builder_take(b, sizeof(*mcfg), 16);
 
-	if (!xsdt || !fadt || !madt)
+	if (!mcfg)
 		return NULL;
-	xsdt->tables[0] = builder_gpa(b, fadt);
-	xsdt->tables[1] = builder_gpa(b, madt);
-	seal(&xsdt->header, "XSDT", 1, sizeof(*xsdt));
+	mcfg->ecam = ecam;
+	seal(&mcfg->header, "MCFG", 1, sizeof(*mcfg));
+	return mcfg;
+}
+
+/* The compiled table has one such descriptor; its contents depend on how much RAM there is. */
+static void set_high_window(uint8_t *ssdt, const struct acpi_pci *pci)
+{
+	struct aml_qword_space space;
+
+	for (size_t i = 0; i + sizeof(space) <= pci->ssdt_size; i++) {
+		memcpy(&space, ssdt + i, sizeof(space));
+		if (space.tag != AML_QWORD_SPACE || space.length != sizeof(space) - 3 ||
+		    space.type != AML_SPACE_MEMORY)
+			continue;
+		space.min = pci->high_start;
+		space.max = pci->high_len ? pci->high_start + pci->high_len - 1 : space.min;
+		space.size = pci->high_len;
+		memcpy(ssdt + i, &space, sizeof(space));
+		return;
+	}
+}
+
+static void *build_pci_ssdt(struct builder *b, const struct acpi_pci *pci)
+{
+	struct acpi_header *ssdt = builder_take(b, pci->ssdt_size, 16);
+
+	if (!ssdt)
+		return NULL;
+	memcpy(ssdt, pci->ssdt, pci->ssdt_size);
+	set_high_window((uint8_t *)ssdt, pci);
+	ssdt->checksum = 0;
+	ssdt->checksum = checksum(ssdt, pci->ssdt_size);
+	return ssdt;
+}
+
+/* Those of tables[] that are there. */
+static struct acpi_xsdt *build_xsdt(struct builder *b, void *const tables[XSDT_MAX_TABLES])
+{
+	struct acpi_xsdt *xsdt;
+	unsigned int count = 0;
+
+	while (count < XSDT_MAX_TABLES && tables[count])
+		count++;
+	xsdt = builder_take(b, sizeof(xsdt->header) + count * sizeof(xsdt->tables[0]), 16);
+	if (!xsdt)
+		return NULL;
+	for (unsigned int i = 0; i < count; i++)
+		xsdt->tables[i] = builder_gpa(b, tables[i]);
+	seal(&xsdt->header, "XSDT", 1, sizeof(xsdt->header) + count * sizeof(xsdt->tables[0]));
 	return xsdt;
 }
 
@@ -350,7 +423,13 @@ size_t acpi_build(uint8_t *tables, size_t size, uint64_t gpa, const struct acpi_
 	void *dsdt = build_dsdt(&b, request);
 	struct acpi_fadt *fadt = build_fadt(&b, facs, dsdt);
 	struct acpi_madt *madt = build_madt(&b, request->cpus);
-	struct acpi_xsdt *xsdt = build_xsdt(&b, fadt, madt);
+	void *const listed[XSDT_MAX_TABLES] = {
+		fadt,
+		madt,
+		request->pci ? build_mcfg(&b, request->pci->ecam) : NULL,
+		request->pci ? build_pci_ssdt(&b, request->pci) : NULL,
+	};
+	struct acpi_xsdt *xsdt = build_xsdt(&b, listed);
 
 	if (b.full)
 		return 0;

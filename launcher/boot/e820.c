@@ -19,6 +19,7 @@ unsigned int e820_build(struct boot_e820_entry *map, uint64_t ram_size)
 	map[n++] = (struct boot_e820_entry){ LAYOUT_LOW_RAM_END,
 					     LAYOUT_HIGH_RAM - LAYOUT_LOW_RAM_END, E820_RESERVED };
 	map[n++] = (struct boot_e820_entry){ LAYOUT_HIGH_RAM, low - LAYOUT_HIGH_RAM, E820_RAM };
+	map[n++] = (struct boot_e820_entry){ LAYOUT_ECAM, LAYOUT_ECAM_LEN, E820_RESERVED };
 	map[n++] = (struct boot_e820_entry){ LAYOUT_IDENTITY_MAP,
 					     LAYOUT_TSS_END - LAYOUT_IDENTITY_MAP, E820_RESERVED };
 	if (ram_size > low)

@@ -21,13 +21,15 @@ static int parse_flag(struct config *cfg, int argc, char **argv, int *i, struct 
 		return error_set(err, EXIT_USAGE,
 				 "unknown option \"%.*s\": \"vmm run --help\" lists the options",
 				 (int)(len < 200 ? len : 200), arg);
-	if (!value) {
+	if (!value && opt->type == CONFIG_FLAG) {
+		value = "on";
+	} else if (!value) {
 		if (*i + 1 >= argc)
-			return error_set(err, EXIT_USAGE, "--%s needs a value: --%s %s", opt->name,
-					 opt->name, opt->metavar);
+			return error_set(err, EXIT_USAGE, "--%s needs a value: --%s %s",
+					 config_flag(opt), config_flag(opt), opt->metavar);
 		value = argv[++*i];
 	}
-	snprintf(origin, sizeof(origin), "--%s", opt->name);
+	snprintf(origin, sizeof(origin), "--%s", config_flag(opt));
 	return config_set(cfg, opt, origin, value, err);
 }
 
@@ -69,21 +71,43 @@ int config_parse_args(struct config *cfg, int argc, char **argv, struct error *e
 	return check_required(cfg, err);
 }
 
+static void print_option(FILE *out, const struct config_option *opt, const char *form)
+{
+	fprintf(out, "  %-16s %s", form, opt->help);
+	if (opt->required)
+		fprintf(out, " (required)");
+	if (opt->type == CONFIG_COUNT)
+		fprintf(out, ", %llu to %llu", (unsigned long long)opt->min,
+			(unsigned long long)opt->max);
+	if (opt->initial && *opt->initial)
+		fprintf(out, " (default %s)", opt->initial);
+	fputc('\n', out);
+}
+
+/* The parts of an item, as they are written after the first. */
+static void print_fields(FILE *out, const struct config_list *list)
+{
+	for (unsigned int i = 1; i < list->field_count; i++) {
+		const struct config_option *field = &list->fields[i];
+		char form[40];
+
+		snprintf(form, sizeof(form), "  ,%s%s%s", field->name, field->metavar ? "=" : "",
+			 field->metavar ? field->metavar : "");
+		print_option(out, field, form);
+	}
+}
+
 void config_print_help(FILE *out)
 {
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct config_option *opt = &config_options[i];
-		char flag[40];
+		bool flag = opt->type == CONFIG_FLAG;
+		char form[40];
 
-		snprintf(flag, sizeof(flag), "--%s %s", opt->name, opt->metavar);
-		fprintf(out, "  %-16s %s", flag, opt->help);
-		if (opt->required)
-			fprintf(out, " (required)");
-		if (opt->type == CONFIG_COUNT)
-			fprintf(out, ", %llu to %llu", (unsigned long long)opt->min,
-				(unsigned long long)opt->max);
-		if (opt->initial)
-			fprintf(out, " (default %s)", opt->initial);
-		fputc('\n', out);
+		snprintf(form, sizeof(form), "--%s%s%s", config_flag(opt), flag ? "" : " ",
+			 flag ? "" : opt->metavar);
+		print_option(out, opt, form);
+		if (opt->list)
+			print_fields(out, opt->list);
 	}
 }

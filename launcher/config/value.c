@@ -99,26 +99,63 @@ static int set_size(void *field, const struct config_option *opt, const char *or
 	return 0;
 }
 
-int config_set(struct config *cfg, const struct config_option *opt, const char *origin,
-	       const char *value, struct error *err)
+static int set_flag(void *field, const char *origin, const char *value, struct error *err)
 {
-	void *field = (char *)cfg + opt->offset;
+	bool on = !strcmp(value, "on");
+
+	if (!on && strcmp(value, "off"))
+		return error_set(err, EXIT_USAGE, "%s \"%.200s\": must be on or off", origin,
+				 value);
+	memcpy(field, &on, sizeof(on));
+	return 0;
+}
+
+static bool is_choice(const char *const *choices, const char *value)
+{
+	while (*choices && strcmp(*choices, value))
+		choices++;
+	return *choices;
+}
+
+static int set_text(void *field, const struct config_option *opt, const char *origin,
+		    const char *value, struct error *err)
+{
+	if (opt->type == CONFIG_PATH && !*value)
+		return error_set(err, EXIT_USAGE, "%s \"\": must be the path of a file", origin);
+	if (opt->max_len && strlen(value) > opt->max_len)
+		return error_set(err, EXIT_USAGE,
+				 "%s \"%.200s\": has %zu characters, %zu are allowed", origin,
+				 value, strlen(value), opt->max_len);
+	if (opt->choices && !is_choice(opt->choices, value))
+		return error_set(err, EXIT_USAGE, "%s \"%.200s\": must be %s or %s", origin, value,
+				 opt->choices[0], opt->choices[1]);
+	memcpy(field, &value, sizeof(value));
+	return 0;
+}
+
+int config_set_field(void *object, const struct config_option *opt, const char *origin,
+		     const char *value, struct error *err)
+{
+	void *field = (char *)object + opt->offset;
 
 	switch (opt->type) {
 	case CONFIG_COUNT:
 		return set_count(field, opt, origin, value, err);
 	case CONFIG_SIZE:
 		return set_size(field, opt, origin, value, err);
-	case CONFIG_PATH:
-		if (!*value)
-			return error_set(err, EXIT_USAGE, "%s \"\": must be the path of a file",
-					 origin);
-		break;
-	case CONFIG_TEXT:
-		break;
+	case CONFIG_FLAG:
+		return set_flag(field, origin, value, err);
+	default:
+		return set_text(field, opt, origin, value, err);
 	}
-	memcpy(field, &value, sizeof(value));
-	return 0;
+}
+
+int config_set(struct config *cfg, const struct config_option *opt, const char *origin,
+	       const char *value, struct error *err)
+{
+	if (opt->type == CONFIG_LIST)
+		return config_add_item(cfg, opt, origin, value, err);
+	return config_set_field(cfg, opt, origin, value, err);
 }
 
 int config_set_defaults(struct config *cfg, struct error *err)

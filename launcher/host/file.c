@@ -13,7 +13,7 @@
  * O_NONBLOCK keeps a fifo from holding us up before it is seen to be no regular file.
  * RESOLVE_NO_MAGICLINKS: a path is a path, never a way into another process's descriptors.
  */
-static int open_path(const char *path, uint64_t flags)
+int file_open_path(const char *path, uint64_t flags)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
@@ -36,7 +36,7 @@ int file_fill_standard(struct error *err)
 int file_open(struct file *file, const char *origin, const char *path, struct error *err)
 {
 	struct stat st;
-	int fd = open_path(path, O_RDONLY);
+	int fd = file_open_path(path, O_RDONLY);
 
 	if (fd < 0)
 		return error_set_errno(err, EXIT_USAGE, "%s \"%.200s\"", origin, path);
@@ -92,7 +92,7 @@ int file_read(const struct file *file, uint64_t offset, void *data, size_t len, 
 int file_open_device(const char *origin, const char *path, struct error *err)
 {
 	struct stat st;
-	int fd = open_path(path, O_RDWR);
+	int fd = file_open_path(path, O_RDWR);
 
 	if (fd < 0 && errno == ENOENT)
 		return error_set(err, EXIT_USAGE,

@@ -15,6 +15,12 @@ struct file {
 	const char *origin; /* the setting that named it, for sentences */
 };
 
+/*
+ * Opens with these flags, close-on-exec, and without waiting for anyone; errno says why not. The
+ * caller looks at what it is.
+ */
+int file_open_path(const char *path, uint64_t flags);
+
 /* A regular file that is not empty, for reading. */
 int file_open(struct file *file, const char *origin, const char *path, struct error *err);
 void file_close(struct file *file);

@@ -11,7 +11,7 @@
 #include "machine/layout.h"
 
 #define PIC_PINS 8
-#define IOAPIC_PINS 24
+#define IOAPIC_PINS HYPERVISOR_PINS
 #define PIT_IRQ 0
 #define PIT_GSI 2 /* what the MADT's interrupt source override says */
 #define CASCADE_IRQ 2
@@ -26,6 +26,8 @@ static const struct {
 	{ KVM_CAP_PIT2, "KVM_CAP_PIT2" },
 	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID" },
 	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
+	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "KVM_CAP_IOEVENTFD_ANY_LENGTH" },
 };
 
 static int check_device(int fd, const char *path, uint64_t cpus, struct error *err)
@@ -81,14 +83,9 @@ static int set_private_pages(int kvm_fd, int vm_fd, struct error *err)
 	return 0;
 }
 
-struct routing {
-	struct kvm_irq_routing head;
-	struct kvm_irq_routing_entry entries[2 * PIC_PINS + IOAPIC_PINS];
-};
-
-static void add_route(struct routing *routing, uint32_t gsi, uint32_t chip, uint32_t pin)
+static void add_route(struct kvm_irq_routing *routing, uint32_t gsi, uint32_t chip, uint32_t pin)
 {
-	routing->entries[routing->head.nr++] = (struct kvm_irq_routing_entry){
+	routing->entries[routing->nr++] = (struct kvm_irq_routing_entry){
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_IRQCHIP,
 		.u.irqchip = { .irqchip = chip, .pin = pin },
@@ -99,19 +96,27 @@ static void add_route(struct routing *routing, uint32_t gsi, uint32_t chip, uint
  * ISA interrupts reach the PICs and the IOAPIC, as on a PC; the timer's is IOAPIC pin 2, for pin 0
  * is the PICs' output there.
  */
-static int set_routing(int vm_fd, struct error *err)
+void hypervisor_route_pins(struct kvm_irq_routing *routing)
 {
-	struct routing routing = { 0 };
-
 	for (uint32_t irq = 0; irq < IOAPIC_PINS; irq++) {
 		if (irq == CASCADE_IRQ)
 			continue;
 		if (irq < PIC_PINS)
-			add_route(&routing, irq, KVM_IRQCHIP_PIC_MASTER, irq);
+			add_route(routing, irq, KVM_IRQCHIP_PIC_MASTER, irq);
 		else if (irq < 2 * PIC_PINS)
-			add_route(&routing, irq, KVM_IRQCHIP_PIC_SLAVE, irq - PIC_PINS);
-		add_route(&routing, irq, KVM_IRQCHIP_IOAPIC, irq == PIT_IRQ ? PIT_GSI : irq);
+			add_route(routing, irq, KVM_IRQCHIP_PIC_SLAVE, irq - PIC_PINS);
+		add_route(routing, irq, KVM_IRQCHIP_IOAPIC, irq == PIT_IRQ ? PIT_GSI : irq);
 	}
+}
+
+static int set_routing(int vm_fd, struct error *err)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entries[HYPERVISOR_PIN_ROUTES];
+	} routing = { 0 };
+
+	hypervisor_route_pins(&routing.head);
 	if (ioctl(vm_fd, KVM_SET_GSI_ROUTING, &routing) < 0)
 		return error_set_errno(err, EXIT_FAILED, "KVM_SET_GSI_ROUTING");
 	return 0;
@@ -140,6 +145,24 @@ int hypervisor_create_vm(int kvm_fd, struct error *err)
 		return -1;
 	}
 	return fd;
+}
+
+void hypervisor_set_irq(int vm_fd, uint32_t gsi, bool level)
+{
+	struct kvm_irq_level irq = { .irq = gsi, .level = level };
+
+	ioctl(vm_fd, KVM_IRQ_LINE, &irq);
+}
+
+int hypervisor_set_doorbell(int vm_fd, uint64_t gpa, int fd, bool on)
+{
+	struct kvm_ioeventfd doorbell = {
+		.addr = gpa,
+		.fd = fd,
+		.flags = on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN,
+	};
+
+	return ioctl(vm_fd, KVM_IOEVENTFD, &doorbell);
 }
 
 int hypervisor_run_size(int kvm_fd, size_t *size, struct error *err)

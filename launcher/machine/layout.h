@@ -18,11 +18,17 @@
 #define LAYOUT_ACPI 0xe0000
 #define LAYOUT_HIGH_RAM 0x100000 /* also the end of the BIOS area */
 
-/*
- * RAM stops here and goes on at 4 GiB: between them live the interrupt controllers and, later, PCI.
- */
+/* RAM stops here and goes on at 4 GiB: between them live PCI and the interrupt controllers. */
 #define LAYOUT_HOLE 0xc0000000ULL
 #define LAYOUT_HOLE_END 0x100000000ULL
+
+/* The same addresses are in boot/pci.asl. */
+#define LAYOUT_PCI_WINDOW 0xc0000000ULL
+#define LAYOUT_PCI_WINDOW_LEN 0x20000000ULL
+#define LAYOUT_ECAM 0xe0000000ULL
+#define LAYOUT_ECAM_LEN 0x100000ULL
+/* The other window is above RAM: this long, and at a multiple of its length. */
+#define LAYOUT_PCI_HIGH_LEN 0x800000000ULL
 
 #define LAYOUT_IOAPIC 0xfec00000
 #define LAYOUT_LAPIC 0xfee00000

@@ -145,11 +145,16 @@ static enum end_reason run_vcpus(struct machine *machine, struct error *err)
 {
 	enum end_reason reason = END_NONE;
 
-	if (start_vcpus(machine, err))
+	if (devices_start(&machine->devices, err))
 		return END_NONE;
+	if (start_vcpus(machine, err)) {
+		devices_stop(&machine->devices);
+		return END_NONE;
+	}
 	if (run_loop(machine, err))
 		end_set(&machine->end, END_FAILED);
 	stop_vcpus(machine, machine->vcpu_count);
+	devices_stop(&machine->devices);
 	console_drain(&machine->console, DRAIN_MS);
 	reason = end_reason(&machine->end);
 	if (reason == END_FAILED && failed_vcpu(machine))

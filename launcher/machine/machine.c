@@ -37,13 +37,11 @@ static int64_t realtime_ns(void)
 	return clock_ns(CLOCK_REALTIME);
 }
 
-/* A line that exists in a VM that exists: the call has no way to fail. */
 static void set_irq_line(struct irq_line *line)
 {
 	const struct machine *machine = line->owner;
-	struct kvm_irq_level level = { .irq = line->number, .level = line->level };
 
-	ioctl(machine->vm_fd, KVM_IRQ_LINE, &level);
+	hypervisor_set_irq(machine->vm_fd, line->number, line->level);
 }
 
 static void connect_irq(struct machine *machine, struct irq_line *line, unsigned int number)
@@ -90,26 +88,37 @@ static int claim_ports(struct machine *machine, struct error *err)
 		{ ACPI_PM_CONTROL_PORT, ACPI_PM_CONTROL_LEN, 2, &acpi_pm_control_ops,
 		  &machine->acpi_pm },
 		{ ACPI_PM_TIMER_PORT, ACPI_PM_TIMER_LEN, 4, &acpi_pm_timer_ops, &machine->acpi_pm },
-		{ ACPI_RESET_PORT, 1, 1, &acpi_reset_ops, &machine->acpi_pm },
 	};
+	const struct bus_range reset = { ACPI_RESET_PORT, 1, 1, &acpi_reset_ops,
+					 &machine->acpi_pm };
 
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		if (bus_claim(&machine->ports, &ranges[i]))
 			return error_set(err, EXIT_FAILED, "port %#llx is claimed twice",
 					 (unsigned long long)ranges[i].start);
 	}
+	/* PCI's address register is around the reset port. */
+	machine->devices.pci.reset_ops = reset.ops;
+	machine->devices.pci.reset_device = reset.device;
+	if (machine->devices.count ?
+		    devices_claim(&machine->devices, &machine->ports, &machine->mmio) :
+		    bus_claim(&machine->ports, &reset))
+		return error_set(err, EXIT_FAILED, "an address of PCI is claimed twice");
 	return 0;
 }
 
 static int load_acpi(struct machine *machine, struct error *err)
 {
+	struct acpi_pci pci;
 	const struct acpi_request request = {
+		.pci = machine->devices.count ? &pci : NULL,
 		.cpus = machine->config->cpus,
 		.dsdt = acpi_dsdt,
 		.dsdt_size = acpi_dsdt_size,
 	};
 	size_t size = LAYOUT_HIGH_RAM - LAYOUT_ACPI;
 
+	devices_fill_acpi(&machine->devices, &pci);
 	if (!acpi_build(memory_at(&machine->memory, LAYOUT_ACPI, size), size, LAYOUT_ACPI,
 			&request))
 		return error_set(err, EXIT_FAILED, "the ACPI tables do not fit below 1 MiB");
@@ -140,8 +149,7 @@ static int load_guest(struct machine *machine, uint64_t *entry, struct error *er
 		return -1;
 	if (initrd_path && file_open(&initrd, "--initrd", initrd_path, err))
 		goto close_kernel;
-	if (!load_kernel(machine, &kernel, initrd_path ? &initrd : NULL, entry, err) &&
-	    !load_acpi(machine, err)) {
+	if (!load_kernel(machine, &kernel, initrd_path ? &initrd : NULL, entry, err)) {
 		entry_prepare_memory(&machine->memory);
 		rc = 0;
 	}
@@ -229,16 +237,23 @@ static int check_memory_size(const struct config *config, const struct cpuid_tab
 	return 0;
 }
 
-/* The VM's memory and CPUs, in a VM that has its interrupt controllers. */
+/* The VM's memory, devices and CPUs, in a VM that has its interrupt controllers. */
 static int populate_vm(struct machine *machine, uint64_t entry, struct error *err)
 {
 	struct cpuid_table supported;
 
 	if (hypervisor_get_cpuid(machine->kvm_fd, &supported, err) ||
 	    check_memory_size(machine->config, &supported, err) ||
-	    memory_attach(&machine->memory, machine->vm_fd, err))
+	    memory_attach(&machine->memory, machine->vm_fd, err) ||
+	    devices_plug(&machine->devices, machine->vm_fd, machine->memory.size,
+			 cpuid_physical_bits(&supported), err))
 		return -1;
-	return create_vcpus(machine, &supported, entry, err);
+	if (claim_ports(machine, err) || load_acpi(machine, err) ||
+	    create_vcpus(machine, &supported, entry, err)) {
+		devices_unplug(&machine->devices);
+		return -1;
+	}
+	return 0;
 }
 
 int machine_create(struct machine *machine, const struct config *config, struct error *err)
@@ -253,16 +268,17 @@ int machine_create(struct machine *machine, const struct config *config, struct 
 	if (memory_create(&machine->memory, config->memory, err))
 		goto close_wake;
 	/* The files first: most mistakes are in them, and nothing was asked of the kernel yet. */
-	if (load_guest(machine, &entry, err))
+	if (load_guest(machine, &entry, err) ||
+	    devices_create(&machine->devices, config, &machine->memory, err))
 		goto destroy_memory;
 	machine->kvm_fd = hypervisor_open(config->device, config->cpus, err);
 	if (machine->kvm_fd < 0)
-		goto destroy_memory;
+		goto destroy_devices;
 	machine->vm_fd = hypervisor_create_vm(machine->kvm_fd, err);
 	if (machine->vm_fd < 0)
 		goto close_device;
 	create_devices(machine);
-	if (claim_ports(machine, err) || populate_vm(machine, entry, err))
+	if (populate_vm(machine, entry, err))
 		goto close_vm;
 	return 0;
 
@@ -270,6 +286,8 @@ close_vm:
 	close(machine->vm_fd);
 close_device:
 	close(machine->kvm_fd);
+destroy_devices:
+	devices_destroy(&machine->devices);
 destroy_memory:
 	memory_destroy(&machine->memory);
 close_wake:
@@ -280,6 +298,8 @@ close_wake:
 void machine_destroy(struct machine *machine)
 {
 	destroy_vcpus(machine);
+	devices_unplug(&machine->devices);
+	devices_destroy(&machine->devices);
 	close(machine->vm_fd);
 	close(machine->kvm_fd);
 	memory_destroy(&machine->memory);

@@ -12,6 +12,7 @@
 #include "device/i8042.h"
 #include "device/rtc.h"
 #include "device/serial.h"
+#include "machine/devices.h"
 #include "machine/end.h"
 #include "machine/memory.h"
 #include "machine/vcpu.h"
@@ -34,6 +35,7 @@ struct machine {
 	struct i8042 i8042;
 	struct acpi_pm acpi_pm;
 	struct console console;
+	struct devices devices; /* on PCI */
 
 	unsigned int vcpu_count; /* created so far */
 	struct vcpu *vcpus;

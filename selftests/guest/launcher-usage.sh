@@ -1,6 +1,6 @@
 # What the user gets wrong: status 2, one line that names it, nothing started.
 
-plan 28
+plan 38
 
 one_line() { [ "$(wc -l <err)" = 1 ] && [ ! -s out ]; }
 refused() { status_is 2 && one_line && message_is "vmm: $1"; }
@@ -55,6 +55,22 @@ check "device is a file" '--device "tiny": must be a device such as /dev/vmm or 
   run --kernel tiny --device tiny
 check "device is another" '--device "/dev/null": does not speak the KVM interface' \
   run --kernel tiny --device /dev/null
+
+disk() { check "$1" "$2" run --kernel tiny --disk "$3"; }
+disk "missing disk" '--disk "nowhere": No such file or directory' nowhere
+disk "disk is a directory" '--disk "/": must be a regular file or a block device' /
+disk "disk is a fifo" '--disk "fifo": must be a regular file or a block device' fifo
+disk "disk is empty" '--disk "empty": the file is empty: a disk has a size' empty
+truncate -s 1000 odd
+disk "odd disk" '--disk "odd": its 1000 bytes are no multiple of 512' odd
+disk "unknown part of a disk" '--disk: unknown part "raw": "vmm run --help" lists them' big,raw
+disk "direct on tmpfs" "--disk \"big\": its file system does not allow \"direct\"" big,direct
+disk "disk is a character device" '--disk "/dev/null": must be a regular file or a block device' /dev/null
+check "the same disk twice" '--disk "big": is in use by another machine' run --kernel tiny --disk big --disk big
+mkdir ro
+mount -t tmpfs -o size=1m tmpfs ro && truncate -s 64K ro/disk && mount -o remount,ro ro
+disk "disk that cannot be written" '--disk "ro/disk": cannot be written: give "readonly" to use it so' ro/disk
+umount ro
 
 ./vmm run --help >out 2>err
 status=$?

@@ -260,11 +260,12 @@ START_TEST(launcher_boot_e820_small)
 {
 	struct boot_e820_entry map[E820_MAX_ENTRIES_ZEROPAGE];
 
-	ck_assert_uint_eq(e820_build(map, 512 * MIB), 4);
+	ck_assert_uint_eq(e820_build(map, 512 * MIB), 5);
 	check_entry(&map[0], 0, 0x9fc00, 1);
 	check_entry(&map[1], 0x9fc00, MIB, 2);
 	check_entry(&map[2], MIB, 512 * MIB, 1);
-	check_entry(&map[3], 0xfffbc000, 0xfffc0000, 2);
+	check_entry(&map[3], 0xe0000000, 0xe0100000, 2); /* PCI's ECAM */
+	check_entry(&map[4], 0xfffbc000, 0xfffc0000, 2);
 }
 END_TEST
 
@@ -273,13 +274,13 @@ START_TEST(launcher_boot_e820_hole)
 {
 	struct boot_e820_entry map[E820_MAX_ENTRIES_ZEROPAGE];
 
-	ck_assert_uint_eq(e820_build(map, 3 * GIB), 4);
+	ck_assert_uint_eq(e820_build(map, 3 * GIB), 5);
 	check_entry(&map[2], MIB, 3 * GIB, 1);
-	ck_assert_uint_eq(e820_build(map, 3 * GIB + 4096), 5);
+	ck_assert_uint_eq(e820_build(map, 3 * GIB + 4096), 6);
 	check_entry(&map[2], MIB, 3 * GIB, 1);
-	check_entry(&map[4], 4 * GIB, 4 * GIB + 4096, 1);
-	ck_assert_uint_eq(e820_build(map, 100 * GIB), 5);
-	check_entry(&map[4], 4 * GIB, 101 * GIB, 1);
+	check_entry(&map[5], 4 * GIB, 4 * GIB + 4096, 1);
+	ck_assert_uint_eq(e820_build(map, 100 * GIB), 6);
+	check_entry(&map[5], 4 * GIB, 101 * GIB, 1);
 }
 END_TEST
 
@@ -420,7 +421,7 @@ START_TEST(launcher_boot_load)
 	ck_assert_mem_eq(memory_at(&memory, params->hdr.ramdisk_image, 9), "initramfs", 9);
 	ck_assert_str_eq(memory_at(&memory, params->hdr.cmd_line_ptr, 14), "console=ttyS0");
 	ck_assert_uint_eq(params->acpi_rsdp_addr, 0xe0000);
-	ck_assert_uint_eq(params->e820_entries, 4);
+	ck_assert_uint_eq(params->e820_entries, 5);
 	memory_destroy(&memory);
 }
 END_TEST

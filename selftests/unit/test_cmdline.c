@@ -236,6 +236,69 @@ START_TEST(launcher_cmdline_long_value)
 }
 END_TEST
 
+START_TEST(launcher_cmdline_disks)
+{
+	ck_assert_int_eq(PARSE("--kernel=k", "--disk", "a.img", "--disk",
+			       "b,,c.img,readonly,serial=x1,queues=2,aio=threads",
+			       "--disk=path=path,direct=on,readonly=off"),
+			 0);
+	ck_assert_uint_eq(config.disk_count, 3);
+	ck_assert_str_eq(config.disks[0].path, "a.img");
+	ck_assert_str_eq(config.disks[0].serial, "");
+	ck_assert_str_eq(config.disks[0].aio, "io_uring");
+	ck_assert_uint_eq(config.disks[0].queues, 0);
+	ck_assert(!config.disks[0].readonly && !config.disks[0].direct);
+	ck_assert_str_eq(config.disks[1].path, "b,c.img");
+	ck_assert(config.disks[1].readonly && !config.disks[1].direct);
+	ck_assert_str_eq(config.disks[1].serial, "x1");
+	ck_assert_str_eq(config.disks[1].aio, "threads");
+	ck_assert_uint_eq(config.disks[1].queues, 2);
+	ck_assert_str_eq(config.disks[2].path, "path");
+	ck_assert(!config.disks[2].readonly && config.disks[2].direct);
+}
+END_TEST
+
+START_TEST(launcher_cmdline_bad_disks)
+{
+	check_refused(PARSE("--kernel=k", "--disk="), "--disk \"\": must be the path of a file");
+	check_refused(PARSE("--kernel=k", "--disk=a,raw"),
+		      "--disk: unknown part \"raw\": \"vmm run --help\" lists them");
+	check_refused(PARSE("--kernel=k", "--disk=a,serial"),
+		      "--disk: serial needs a value: serial=TEXT");
+	check_refused(PARSE("--kernel=k", "--disk=a,readonly=yes"),
+		      "--disk readonly \"yes\": must be on or off");
+	check_refused(PARSE("--kernel=k", "--disk=a,queues=17"),
+		      "--disk queues \"17\": must be a whole number from 1 to 16");
+	check_refused(PARSE("--kernel=k", "--disk=a,aio=posix"),
+		      "--disk aio \"posix\": must be io_uring or threads");
+	check_refused(PARSE("--kernel=k", "--disk=a,serial=123456789012345678901"),
+		      "--disk serial \"123456789012345678901\": has 21 characters, 20 are allowed");
+	check_refused(PARSE("--kernel=k", "--disk=serial=x"),
+		      "--disk: path=PATH is missing: it names the raw image or block device");
+	ck_assert_uint_eq(config.disk_count, 0);
+}
+END_TEST
+
+START_TEST(launcher_cmdline_too_many_disks)
+{
+	char *argv[2 + CONFIG_MAX_DISKS + 2] = { "run", "--kernel=k" };
+
+	for (int i = 0; i <= CONFIG_MAX_DISKS; i++)
+		argv[2 + i] = "--disk=x";
+	check_refused(parse(argv), "--disk: given more than 16 times");
+}
+END_TEST
+
+START_TEST(launcher_cmdline_flags_alone)
+{
+	ck_assert_int_eq(PARSE("--rng", "--kernel=k"), 0);
+	ck_assert(config.rng);
+	ck_assert_int_eq(PARSE("--rng=off", "--kernel=k"), 0);
+	ck_assert(!config.rng);
+	check_refused(PARSE("--kernel=k", "--rng=1"), "--rng \"1\": must be on or off");
+}
+END_TEST
+
 /* Every row of the table shows in the help, with its default. */
 START_TEST(launcher_cmdline_help_lists_all)
 {
@@ -248,8 +311,11 @@ START_TEST(launcher_cmdline_help_lists_all)
 	for (size_t i = 0; i < config_option_count; i++) {
 		char flag[40];
 
-		snprintf(flag, sizeof(flag), "--%s %s ", config_options[i].name,
-			 config_options[i].metavar);
+		if (config_options[i].type == CONFIG_FLAG)
+			snprintf(flag, sizeof(flag), "--%s ", config_options[i].name);
+		else
+			snprintf(flag, sizeof(flag), "--%s %s ", config_flag(&config_options[i]),
+				 config_options[i].metavar);
 		ck_assert_ptr_nonnull(strstr(text, flag));
 		ck_assert_ptr_nonnull(strstr(text, config_options[i].help));
 	}
@@ -276,6 +342,10 @@ int main(void)
 		launcher_cmdline_format_size,
 		launcher_cmdline_one_line,
 		launcher_cmdline_long_value,
+		launcher_cmdline_disks,
+		launcher_cmdline_bad_disks,
+		launcher_cmdline_too_many_disks,
+		launcher_cmdline_flags_alone,
 		launcher_cmdline_help_lists_all,
 	};
 
