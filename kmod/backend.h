@@ -48,7 +48,7 @@ struct vmm_backend {
 	bool (*cpu_busy)(void);
 	/* IRQs off, on the CPU itself. */
 	int (*cpu_enable)(void);
-	/* Same; VMCLEARs what is loaded. Also from the panic path: no locks, no WARN. */
+	/* Same; VMCLEARs what this CPU holds. Also from the panic path: no locks, no WARN. */
 	void (*cpu_disable)(void);
 	const struct pgtable_format *(*pgtable_format)(void);
 
@@ -57,9 +57,11 @@ struct vmm_backend {
 	int (*vcpu_create)(struct vcpu *vcpu);
 	void (*vcpu_destroy)(struct vcpu *vcpu);
 
-	/* -- placing; preemption off -- */
+	/* -- placing -- */
 
+	/* Preemption off, interrupts on: another CPU may have to let go of the vCPU. */
 	void (*load)(struct vcpu *vcpu, int cpu);
+	/* Interrupts off. */
 	void (*put)(struct vcpu *vcpu);
 
 	/*

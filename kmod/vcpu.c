@@ -90,10 +90,10 @@ int vcpu_load(struct vcpu *vcpu)
 
 void vcpu_put(struct vcpu *vcpu)
 {
-	preempt_disable();
+	local_irq_disable();
 	preempt_notifier_unregister(&vcpu->preempt_notifier);
 	vcpu_displace(vcpu);
-	preempt_enable();
+	local_irq_enable();
 }
 
 void vcpu_kick(struct vcpu *vcpu)

@@ -342,7 +342,7 @@ static noinstr int transition(struct vcpu_vmx *vmx)
  */
 static void write_host_cr3_cr4(struct vcpu_vmx *vmx)
 {
-	u64 cr3 = __get_current_cr3_fast(), cr4 = cr4_read_shadow();
+	u64 cr3 = __read_cr3(), cr4 = cr4_read_shadow();
 
 	if (unlikely(vmx->written.host_cr3 != cr3)) {
 		vmx->written.host_cr3 = cr3;
@@ -445,12 +445,12 @@ void vmx_run(struct vcpu *vcpu)
 		fail_entry(vmx, vmcs_read(VM_INSTRUCTION_ERROR));
 		return;
 	}
-	vmx->transition.flags |= VMX_RESUME;
 	reason = vmcs_read(VM_EXIT_REASON);
 	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
 		fail_entry(vmx, reason);
 		return;
 	}
+	vmx->transition.flags |= VMX_RESUME;
 	vmx->injected.valid = false;
 	decode(vmx, reason);
 }

@@ -34,11 +34,13 @@ static unsigned int user_msrs __ro_after_init;
 struct user_msrs {
 	struct user_return_notifier notifier;
 	bool registered;
+	u64 version; /* vcpu_vmx.user_msr_version of the values in place; 0: the host's */
 	u64 host[VMX_USER_MSRS];
 	u64 current_value[VMX_USER_MSRS];
 };
 
 static DEFINE_PER_CPU(struct user_msrs, user_msrs_here);
+static DEFINE_PER_CPU(struct desc_ptr, host_gdt); /* as user mode must find it; set once */
 
 /* -- the host-state area (SDM vol 3, 25.5) -- */
 
@@ -102,6 +104,7 @@ static void restore_user_msrs(struct user_msrs *here)
 
 	/* Against vmx_host_cpu_disable(), which may come as an IPI. */
 	local_irq_save(flags);
+	here->version = 0;
 	if (here->registered) {
 		here->registered = false;
 		user_return_notifier_unregister(&here->notifier);
@@ -116,13 +119,14 @@ static void on_user_return(struct user_return_notifier *notifier)
 	restore_user_msrs(container_of(notifier, struct user_msrs, notifier));
 }
 
-static void load_user_msrs(struct vcpu_vmx *vmx)
+static noinline void write_user_msrs(struct vcpu_vmx *vmx)
 {
 	struct user_msrs *here = this_cpu_ptr(&user_msrs_here);
 	/* Without SYSCALL the guest cannot tell what those of it hold. */
 	unsigned int i = vmx->efer & EFER_SCE ? 0 : VMX_USER_TSC_AUX;
 	bool changed = false;
 
+	here->version = vmx->user_msr_version;
 	for (; i < user_msrs; i++)
 		changed |= write_user_msr(here, i, vmx->user_msr[i]);
 	/* What was the host's until now has to be again, in user mode. */
@@ -132,11 +136,19 @@ static void load_user_msrs(struct vcpu_vmx *vmx)
 	}
 }
 
-/* vmx->user_msr has changed. */
+static __always_inline void load_user_msrs(struct vcpu_vmx *vmx)
+{
+	if (unlikely(this_cpu_read(user_msrs_here.version) != vmx->user_msr_version))
+		write_user_msrs(vmx);
+}
+
+/* vmx->user_msr or EFER.SCE has changed. */
 void vmx_refresh_user_msrs(struct vcpu_vmx *vmx)
 {
+	static atomic64_t versions;
 	unsigned long flags;
 
+	vmx->user_msr_version = atomic64_inc_return(&versions);
 	/* Off against the preempt notifier, which turns guest_msrs off. */
 	local_irq_save(flags);
 	if (vmx->guest_msrs)
@@ -150,11 +162,14 @@ void vmx_host_cpu_enable(void)
 	struct user_msrs *here = this_cpu_ptr(&user_msrs_here);
 	unsigned int i;
 
+	here->version = 0;
 	here->notifier.on_user_return = on_user_return;
 	for (i = 0; i < user_msrs; i++) {
 		rdmsrl(user_msr_index[i], here->host[i]);
 		here->current_value[i] = here->host[i];
 	}
+	this_cpu_write(host_gdt.address, (unsigned long)get_cpu_gdt_ro(smp_processor_id()));
+	this_cpu_write(host_gdt.size, GDT_SIZE - 1);
 }
 
 /* IRQs off. The module may go away after this. */
@@ -165,6 +180,26 @@ void vmx_host_cpu_disable(void)
 
 /* -- segments and their bases -- */
 
+/* What user mode has now, in the registers or where the last context switch left it. */
+static __always_inline void save_host_segments(struct vcpu_vmx *vmx)
+{
+	if (likely(cpu_feature_enabled(X86_FEATURE_FSGSBASE))) {
+		savesegment(fs, vmx->host.fs);
+		savesegment(gs, vmx->host.gs);
+		vmx->host.fs_base = rdfsbase();
+		vmx->host.kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
+	} else {
+		current_save_fsgs();
+		vmx->host.fs = current->thread.fsindex;
+		vmx->host.gs = current->thread.gsindex;
+		vmx->host.fs_base = current->thread.fsbase;
+		vmx->host.kernel_gs_base = current->thread.gsbase;
+	}
+	savesegment(ds, vmx->host.ds);
+	savesegment(es, vmx->host.es);
+	store_ldt(vmx->host.ldt);
+}
+
 /*
  * Before the first entry since load. IRQs off. An exit loads FS and GS with the base that the VMCS
  * holds and makes DS, ES and LDTR null (SDM vol 3, 28.5.2 and 28.5.3); it does not touch
@@ -172,16 +207,10 @@ void vmx_host_cpu_disable(void)
  */
 void vmx_switch_to_guest(struct vcpu_vmx *vmx)
 {
-	current_save_fsgs();
-	vmx->host.fs = current->thread.fsindex;
-	vmx->host.gs = current->thread.gsindex;
-	vmx->host.kernel_gs_base = current->thread.gsbase;
-	savesegment(ds, vmx->host.ds);
-	savesegment(es, vmx->host.es);
-	store_ldt(vmx->host.ldt);
-	if (vmx->written.host_fs_base != current->thread.fsbase) {
-		vmx->written.host_fs_base = current->thread.fsbase;
-		vmcs_write(HOST_FS_BASE, current->thread.fsbase);
+	save_host_segments(vmx);
+	if (vmx->written.host_fs_base != vmx->host.fs_base) {
+		vmx->written.host_fs_base = vmx->host.fs_base;
+		vmcs_write(HOST_FS_BASE, vmx->host.fs_base);
 	}
 	if (vmx->kernel_gs_base != vmx->host.kernel_gs_base)
 		native_wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
@@ -200,7 +229,7 @@ static void reload_segments(const struct vcpu_vmx *vmx)
 		 * The load takes the base from the descriptor; arch_prctl() may have set another.
 		 */
 		loadsegment(fs, vmx->host.fs);
-		x86_fsbase_write_cpu(vmx->written.host_fs_base);
+		x86_fsbase_write_cpu(vmx->host.fs_base);
 	}
 	if (vmx->host.ds || vmx->host.es) {
 		loadsegment(ds, vmx->host.ds);
@@ -209,18 +238,13 @@ static void reload_segments(const struct vcpu_vmx *vmx)
 }
 
 /*
- * Preemption off, before anything else runs on this CPU in the thread's name. The user MSRs stay.
+ * IRQs off, before anything else runs on this CPU in the thread's name. The user MSRs stay.
  */
 void vmx_switch_to_host(struct vcpu_vmx *vmx)
 {
-	unsigned long flags;
-
-	if (!vmx->guest_msrs)
-		return;
-	local_irq_save(flags);
 	vmx->guest_msrs = false;
 	vmx->kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
-	if (unlikely(vmx->host.ldt | vmx->host.fs | vmx->host.gs | vmx->host.ds | vmx->host.es))
+	if (unlikely(vmx->host.selectors | vmx->host.ldt))
 		reload_segments(vmx);
 	if (vmx->host.gs || vmx->kernel_gs_base != vmx->host.kernel_gs_base)
 		native_wrmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
@@ -229,8 +253,7 @@ void vmx_switch_to_host(struct vcpu_vmx *vmx)
 	 * the GDT.
 	 */
 	invalidate_tss_limit();
-	load_fixmap_gdt(raw_smp_processor_id());
-	local_irq_restore(flags);
+	native_load_gdt(this_cpu_ptr(&host_gdt));
 }
 
 /* -- L1 terminal fault: L1D holds nothing secret at entry -- */

@@ -3,9 +3,11 @@
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
+#include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <asm/io.h>
 #include <asm/msr.h>
@@ -36,7 +38,8 @@ struct vmcs {
 /* Owned by the CPU, IRQs or preemption off. */
 struct vmx_cpu {
 	struct vmcs *vmxon; /* set at load of the module */
-	struct vcpu_vmx *current_vcpu; /* whose VMCS is current, for the panic path; or NULL */
+	struct list_head loaded; /* vcpu_vmx.loaded: whose VMCS this CPU may hold; IRQs off */
+	struct vcpu_vmx *current_vcpu; /* whose VMCS is current; or NULL */
 	u64 last_serial; /* of the vCPU that was here last */
 };
 
@@ -201,6 +204,7 @@ static int vmx_setup(struct vmm_caps *caps)
 	if (!msr_bitmap || !msr_bitmap_spec_ctrl || !msr_bitmap_closed)
 		goto out;
 	for_each_possible_cpu(cpu) {
+		INIT_LIST_HEAD(per_cpu_ptr(&vmx_cpu.loaded, cpu));
 		per_cpu(vmx_cpu.vmxon, cpu) = alloc_vmcs(cpu_to_node(cpu), GFP_KERNEL);
 		if (!per_cpu(vmx_cpu.vmxon, cpu))
 			goto out;
@@ -227,20 +231,32 @@ static int vmx_cpu_enable(void)
 		return -EIO;
 	}
 	this_cpu_write(vmx_cpu.last_serial, 0);
+	this_cpu_write(vmx_cpu.current_vcpu, NULL);
 	/* EPTPs and VPIDs of whoever was in VMX operation before. */
 	vmx_invept(VMX_EPT_EXTENT_GLOBAL, 0);
 	vmx_host_cpu_enable();
 	return 0;
 }
 
+/* IRQs off, on the CPU that holds it, and its VMCS is clear. Anyone may load it now. */
+static void forget_vmcs(struct vcpu_vmx *vmx)
+{
+	if (this_cpu_read(vmx_cpu.current_vcpu) == vmx)
+		this_cpu_write(vmx_cpu.current_vcpu, NULL);
+	list_del(&vmx->loaded);
+	vmx->transition.flags &= ~VMX_RESUME;
+	/* Pairs with take_vmcs(), on the CPU where the vCPU goes. */
+	smp_store_release(&vmx->vmcs_cpu, -1);
+}
+
 static void vmx_cpu_disable(void)
 {
-	struct vcpu_vmx *vmx = this_cpu_read(vmx_cpu.current_vcpu);
+	struct list_head *loaded = this_cpu_ptr(&vmx_cpu.loaded);
+	struct vcpu_vmx *vmx, *next;
 
-	/* Only the panic path and reboot meet one: otherwise the preempt notifier has put it. */
-	if (vmx)
+	/* First without a change to the list: a panic's NMI may have come in the middle of one. */
+	list_for_each_entry(vmx, loaded, loaded)
 		vmx_vmclear(vmx->vmcs_hpa);
-	this_cpu_write(vmx_cpu.current_vcpu, NULL);
 	vmx_vmxoff();
 	cr4_clear_bits(X86_CR4_VMXE);
 	/*
@@ -248,8 +264,51 @@ static void vmx_cpu_disable(void)
 	 */
 	if (in_nmi())
 		return;
+	list_for_each_entry_safe(vmx, next, loaded, loaded)
+		forget_vmcs(vmx);
 	intel_pt_handle_vmx(0);
 	vmx_host_cpu_disable();
+}
+
+/*
+ * -- which CPU holds a VMCS --
+ *
+ * A VMCS stays where it was last used, until it is wanted elsewhere or for good: to clear and load
+ * it around every KVM_RUN would cost more than the run itself. One CPU at most may hold it, and only
+ * that CPU can let go of it (SDM vol 3, 25.11.1).
+ */
+
+static void release_here(void *info)
+{
+	struct vcpu_vmx *vmx = info;
+
+	/* Gone meanwhile, with the whole of VMX on this CPU? */
+	if (vmx->vmcs_cpu != smp_processor_id())
+		return;
+	vmx_vmclear(vmx->vmcs_hpa);
+	forget_vmcs(vmx);
+}
+
+/* By the vCPU's thread, or when it has none; IRQs on. A CPU that is offline has released all. */
+static void release_vmcs(struct vcpu_vmx *vmx)
+{
+	int cpu = smp_load_acquire(&vmx->vmcs_cpu);
+
+	if (cpu >= 0)
+		smp_call_function_single(cpu, release_here, vmx, 1);
+}
+
+/* Preemption off, IRQs on. */
+static void take_vmcs(struct vcpu_vmx *vmx, int cpu)
+{
+	release_vmcs(vmx);
+	local_irq_disable();
+	/* The hardware's own data in it are undefined until the first VMCLEAR. */
+	if (!vmx->vmcs_ready)
+		vmx_vmclear(vmx->vmcs_hpa);
+	list_add(&vmx->loaded, this_cpu_ptr(&vmx_cpu.loaded));
+	vmx->vmcs_cpu = cpu;
+	local_irq_enable();
 }
 
 /* -- lifetime of a vCPU -- */
@@ -264,7 +323,9 @@ static int vmx_vcpu_create(struct vcpu *vcpu)
 		return -ENOMEM;
 	vmx->vmcs_hpa = __pa(vmx->vmcs);
 	vmx->serial = atomic64_inc_return(&serial);
+	vmx_refresh_user_msrs(vmx);
 	vmx->vpid = alloc_vpid();
+	vmx->vmcs_cpu = -1;
 	vmx->last_cpu = -1;
 	return 0;
 }
@@ -273,6 +334,7 @@ static void vmx_vcpu_destroy(struct vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
+	release_vmcs(vmx);
 	free_vpid(vmx->vpid);
 	free_page((unsigned long)vmx->vmcs);
 }
@@ -354,16 +416,10 @@ static void vmx_flush_tlb(struct vcpu *vcpu)
 	vmx_invept(vmx_caps.invept_type, eptp(vcpu));
 }
 
-/*
- * The VMCS is current here only between load and put, and clear everywhere else, so that no CPU
- * ever has to be asked to let go of it.
- */
-static void vmx_load(struct vcpu *vcpu, int cpu)
+static noinline void make_current(struct vcpu_vmx *vmx, int cpu)
 {
-	struct vcpu_vmx *vmx = to_vmx(vcpu);
-
-	if (!vmx->vmcs_ready)
-		vmx_vmclear(vmx->vmcs_hpa);
+	if (vmx->vmcs_cpu != cpu)
+		take_vmcs(vmx, cpu);
 	if (!vmx_vmptrld(vmx->vmcs_hpa))
 		pr_warn_ratelimited("vmm: VMPTRLD failed\n");
 	this_cpu_write(vmx_cpu.current_vcpu, vmx);
@@ -380,8 +436,17 @@ static void vmx_load(struct vcpu *vcpu, int cpu)
 		vmx->last_cpu = cpu;
 		vmx_write_host_percpu(cpu);
 		/* From an earlier stay, or from one who had the same VPID and EPTP before. */
-		vmx_flush_tlb(vcpu);
+		vmx_flush_tlb(&vmx->vcpu);
 	}
+}
+
+static void vmx_load(struct vcpu *vcpu, int cpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	/* Still current: no other vCPU was loaded here since, and this one nowhere else. */
+	if (unlikely(this_cpu_read(vmx_cpu.current_vcpu) != vmx))
+		make_current(vmx, cpu);
 	vmx->flush_l1d = true;
 }
 
@@ -389,10 +454,8 @@ static void vmx_put(struct vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	vmx_switch_to_host(vmx);
-	vmx_vmclear(vmx->vmcs_hpa);
-	vmx->transition.flags &= ~VMX_RESUME;
-	this_cpu_write(vmx_cpu.current_vcpu, NULL);
+	if (vmx->guest_msrs)
+		vmx_switch_to_host(vmx);
 }
 
 static void vmx_set_tsc_offset(struct vcpu *vcpu, u64 offset)

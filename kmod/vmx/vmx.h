@@ -68,6 +68,8 @@ struct vcpu_vmx {
 	struct vmx_written written;
 	struct vmcs *vmcs;
 	u64 vmcs_hpa;
+	struct list_head loaded; /* in the list of CPU vmcs_cpu; by that CPU, IRQs off */
+	int vmcs_cpu; /* which may hold the VMCS, or -1. Set by that CPU; cleared there, too */
 	u64 serial; /* unlike an address never used twice: tells vCPUs apart for the IBPB */
 	int last_cpu; /* whose host fields the VMCS holds; -1 */
 	u16 vpid;
@@ -85,11 +87,19 @@ struct vcpu_vmx {
 	u64 cstar; /* kept for the guest to read: no Intel CPU takes SYSCALL outside 64-bit mode */
 	u64 kernel_gs_base; /* while !guest_msrs */
 	u64 user_msr[VMX_USER_MSRS];
+	u64 user_msr_version; /* a new one with each change of these or of EFER.SCE */
 
 	/* Of the thread that runs the guest, while guest_msrs: what the exit does not restore. */
 	struct {
+		u64 fs_base;
 		u64 kernel_gs_base;
-		u16 fs, gs, ds, es, ldt;
+		union {
+			struct {
+				u16 fs, gs, ds, es;
+			};
+			u64 selectors;
+		};
+		u16 ldt;
 		u64 debugctl; /* read right before the entry; the exit zeroes it */
 	} host;
 	const struct perf_guest_switch_msr *counters; /* which perf wants switched at this entry */
