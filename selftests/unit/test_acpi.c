@@ -15,6 +15,10 @@ static uint8_t area[SIZE];
 /* Stands in for iasl's output: any table with its header will do. */
 static const uint8_t dsdt[61] = "DSDT\x3d\0\0\0\x02 a table that is carried along as it is";
 
+/* A header, and a QWordMemory descriptor somewhere behind it. */
+static uint8_t ssdt[100] = "SSDT\x64";
+static const struct acpi_pci pci = { ssdt, sizeof(ssdt), 0xe0000000, 1ULL << 40, 1ULL << 35 };
+
 static size_t build(unsigned int cpus, size_t size)
 {
 	struct acpi_request request = { .cpus = cpus, .dsdt = dsdt, .dsdt_size = sizeof(dsdt) };
@@ -229,6 +233,32 @@ START_TEST(launcher_acpi_madt)
 }
 END_TEST
 
+START_TEST(launcher_acpi_pci)
+{
+	static const uint8_t descriptor[] = { 0x8a, 0x2b, 0, 0, 0x0c, 1 };
+	struct acpi_request request = {
+		.cpus = 1, .pci = &pci, .dsdt = dsdt, .dsdt_size = sizeof(dsdt)
+	};
+	const uint8_t *t;
+
+	memcpy(ssdt + 41, descriptor, sizeof(descriptor));
+	memset(area, 0xcc, sizeof(area));
+	ck_assert_uint_gt(acpi_build(area, SIZE, GPA, &request), 0);
+	ck_assert_uint_eq(get(table(get(area + 24, 8), "XSDT") + 4, 4), 36 + 4 * 8);
+	t = find("MCFG");
+	ck_assert_uint_eq(get(t + 4, 4), 60);
+	ck_assert_uint_eq(get(t + 44, 8), 0xe0000000);
+	ck_assert_uint_eq(get(t + 52, 4), 0); /* segment 0, buses 0 to 0 */
+	t = find("SSDT");
+	ck_assert_mem_eq(t + 41, descriptor, sizeof(descriptor));
+	ck_assert_uint_eq(get(t + 41 + 14, 8), 1ULL << 40);
+	ck_assert_uint_eq(get(t + 41 + 22, 8), (1ULL << 40) + (1ULL << 35) - 1);
+	ck_assert_uint_eq(get(t + 41 + 38, 8), 1ULL << 35);
+	find("FACP");
+	find("APIC");
+}
+END_TEST
+
 /* Too small an area is refused at every size, and never written beyond. */
 START_TEST(launcher_acpi_no_room)
 {
@@ -246,8 +276,8 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {
-		launcher_acpi_rsdp, launcher_acpi_xsdt, launcher_acpi_fadt,    launcher_acpi_facs,
-		launcher_acpi_dsdt, launcher_acpi_madt, launcher_acpi_no_room,
+		launcher_acpi_rsdp, launcher_acpi_xsdt, launcher_acpi_fadt, launcher_acpi_facs,
+		launcher_acpi_dsdt, launcher_acpi_madt, launcher_acpi_pci,  launcher_acpi_no_room,
 	};
 
 	return SUITE_RUN("acpi", NULL, tests);
