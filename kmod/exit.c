@@ -527,6 +527,16 @@ static int on_pause(struct vcpu *vcpu)
 	return exit_skip_insn(vcpu);
 }
 
+/* Guests that have not asked CPUID whether there is MWAIT are let through, as long as userspace does
+ * not want to know better. */
+static int on_mwait(struct vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->vm->quirks_disabled) & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS &&
+	    !cpuid_has(&vcpu->cpuid, 1, 0, CPUID_REG_ECX, 3))
+		return raise_ud(vcpu);
+	return exit_skip_insn(vcpu);
+}
+
 static int on_task_switch(struct vcpu *vcpu)
 {
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
@@ -555,6 +565,7 @@ static int (*const handlers[VMM_EXIT_NR])(struct vcpu *vcpu) = {
 	[VMM_EXIT_HYPERCALL] = on_hypercall,
 	[VMM_EXIT_PAUSE] = on_pause,
 	[VMM_EXIT_SKIP] = exit_skip_insn,
+	[VMM_EXIT_MWAIT] = on_mwait,
 	[VMM_EXIT_TASK_SWITCH] = on_task_switch,
 };
 

@@ -32,8 +32,8 @@ enum vmm_exit_kind {
 	VMM_EXIT_XSETBV,
 	VMM_EXIT_HYPERCALL, /* VMCALL or VMMCALL */
 	VMM_EXIT_PAUSE, /* PAUSE-loop exit: insn not skipped by hardware, skip it */
-	VMM_EXIT_SKIP, /* an instruction that does nothing here: WBINVD, INVD, WBNOINVD, MONITOR,
-			  MWAIT */
+	VMM_EXIT_SKIP, /* an instruction that does nothing here: WBINVD, INVD, WBNOINVD */
+	VMM_EXIT_MWAIT, /* MONITOR, MWAIT: the same, but for guests whose CPUID counts */
 	VMM_EXIT_TASK_SWITCH, /* not emulated: KVM_EXIT_INTERNAL_ERROR */
 	VMM_EXIT_NR,
 };

@@ -126,6 +126,10 @@ static int finish_round(struct vcpu *vcpu)
 	struct walk_fault fault;
 	int r = 0;
 
+	/* Userspace may have set RCX meanwhile: never past where that ends. */
+	if (pio->rep)
+		pio->count =
+			min_t(u64, pio->count, vcpu_reg(vcpu, VMM_REG_RCX) & mask_of(pio->adsize));
 	if (pio->in)
 		r = linear_write(vcpu, pio->address, data_page(vcpu), pio->count * pio->size,
 				 &fault);

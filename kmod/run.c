@@ -152,6 +152,7 @@ static int try_enter(struct vcpu *vcpu)
 	if (unlikely(vcpu->debug.control))
 		guest_debug_leave(vcpu);
 	entered = 1;
+	vcpu->entered = true;
 out:
 	local_irq_enable();
 	preempt_enable();
@@ -313,8 +314,9 @@ static int run_with_fpu(struct vcpu *vcpu)
 
 	fpu_enter(vcpu);
 	r = exit_complete_userspace(vcpu);
+	/* The reason stays that of the exit before: it may be what userspace has us complete. */
 	if (r > 0 && READ_ONCE(vcpu->run->compat_immediate_exit))
-		r = exit_interrupted(vcpu);
+		r = -EINTR;
 	if (r > 0)
 		r = run_loop(vcpu);
 	fpu_leave(vcpu);

@@ -223,11 +223,36 @@ static u64 efer_reserved(const struct cpuid_table *cpuid)
 	return ~allowed;
 }
 
+/* Without KVM's quirk CPUID says that there is MWAIT when IA32_MISC_ENABLE does. */
+void state_update_mwait(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 nr)
+{
+	u32 i;
+
+	if (!(READ_ONCE(vcpu->vm->quirks_disabled) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+		return;
+	for (i = 0; i < nr; i++) {
+		if (entries[i].function != 1)
+			continue;
+		entries[i].ecx &= ~BIT(3);
+		if (vcpu->msr.misc_enable & MSR_IA32_MISC_ENABLE_MWAIT)
+			entries[i].ecx |= BIT(3);
+	}
+}
+
 int state_set_cpuid(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 nr)
 {
 	struct vcpu_features *has = &vcpu->has;
-	int r = cpuid_validate(entries, nr);
+	int r;
 
+	state_update_mwait(vcpu, entries, nr);
+	/* What runs was told what CPU it is on; the same once more does no harm. */
+	if (vcpu->entered) {
+		if (!cpuid_table_equal(&vcpu->cpuid, entries, nr))
+			return -EINVAL;
+		kvfree(entries);
+		return 0;
+	}
+	r = cpuid_validate(entries, nr);
 	if (r)
 		return r;
 	kvfree(vcpu->cpuid_entries);
@@ -241,6 +266,7 @@ int state_set_cpuid(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 nr)
 	has->pcid = cpuid_has(&vcpu->cpuid, 1, 0, CPUID_REG_ECX, 17);
 	has->rdtscp = cpuid_has(&vcpu->cpuid, 0x80000001, 0, CPUID_REG_EDX, 27) ||
 		      cpuid_has(&vcpu->cpuid, 7, 0, CPUID_REG_ECX, 22);
+	has->pv_features = cpuid_pv_features(&vcpu->cpuid);
 	has->x2apic = !nr || cpuid_has(&vcpu->cpuid, 1, 0, CPUID_REG_ECX, 21);
 	if (vcpu->lapic)
 		lapic_set_base_limits(vcpu->lapic, has->maxphyaddr, has->x2apic);
@@ -322,11 +348,23 @@ static const struct {
 	{ VMM_SEG_LDTR, offsetof(struct kvm_sregs, ldt) },
 };
 
+/*
+ * The external interrupt whose delivery is decided, or -1: cut short by an exit, or from KVM_INTERRUPT
+ * with no LAPIC that could still hold it back. (INT n is not told: it is executed again.)
+ */
+static int queued_interrupt(struct vcpu *vcpu)
+{
+	if (vcpu->requeue.valid && vcpu->requeue.type == VMM_EVENT_INTERRUPT)
+		return vcpu->requeue.vector;
+	return !vcpu->lapic && vcpu->user_irq.valid ? vcpu->user_irq.vector : -1;
+}
+
 long state_get_sregs(void *object, void *data)
 {
 	struct kvm_sregs *sregs = data;
 	struct vcpu *vcpu = object;
 	unsigned int i;
+	int vector;
 
 	for (i = 0; i < ARRAY_SIZE(kvm_sregs_segments); i++)
 		backend->get_segment(vcpu, kvm_sregs_segments[i].seg,
@@ -340,9 +378,9 @@ long state_get_sregs(void *object, void *data)
 	sregs->cr8 = state_get_cr8(vcpu);
 	sregs->efer = vcpu->efer;
 	sregs->apic_base = vcpu->lapic ? lapic_get_base(vcpu->lapic) : vcpu->apic_base;
-	if (vcpu->requeue.valid && vcpu->requeue.type == VMM_EVENT_INTERRUPT)
-		sregs->interrupt_bitmap[vcpu->requeue.vector / 64] |=
-			BIT_ULL(vcpu->requeue.vector % 64);
+	vector = queued_interrupt(vcpu);
+	if (vector >= 0)
+		sregs->interrupt_bitmap[vector / 64] |= BIT_ULL(vector % 64);
 	return 0;
 }
 
@@ -356,7 +394,7 @@ static bool sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 	if (sregs->efer & EFER_LME && sregs->cr0 & X86_CR0_PG)
 		return sregs->cr4 & X86_CR4_PAE && sregs->efer & EFER_LMA &&
 		       cr3_valid(vcpu, sregs->cr3) && !(sregs->cs.l && sregs->cs.db);
-	return !(sregs->efer & EFER_LMA) && !sregs->cs.l && !(sregs->cr4 & X86_CR4_PCIDE);
+	return !(sregs->efer & EFER_LMA) && !sregs->cs.l;
 }
 
 static int set_apic_base(struct vcpu *vcpu, u64 value)
@@ -372,12 +410,15 @@ static void set_user_irq(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 	unsigned int vector =
 		find_first_bit((const unsigned long *)sregs->interrupt_bitmap, KVM_NR_INTERRUPTS);
 
-	if (vector < KVM_NR_INTERRUPTS)
-		vcpu->requeue = (struct vmm_event){
-			.valid = true,
-			.type = VMM_EVENT_INTERRUPT,
-			.vector = vector,
-		};
+	if (vector >= KVM_NR_INTERRUPTS)
+		return;
+	vcpu->requeue = (struct vmm_event){
+		.valid = true,
+		.type = VMM_EVENT_INTERRUPT,
+		.vector = vector,
+	};
+	if (!vcpu->lapic) /* the one that state_get_sregs() told */
+		vcpu->user_irq.valid = false;
 }
 
 long state_set_sregs(void *object, void *data)
@@ -526,13 +567,12 @@ long state_get_events(void *object, void *data)
 	struct kvm_vcpu_events *events = data;
 	struct vcpu *vcpu = object;
 	const struct vmm_event *requeue = &vcpu->requeue;
+	int vector = queued_interrupt(vcpu);
 
 	get_exception(vcpu, events);
-	if (requeue->valid &&
-	    (requeue->type == VMM_EVENT_INTERRUPT || requeue->type == VMM_EVENT_SOFT_INTERRUPT)) {
+	if (vector >= 0) {
 		events->interrupt.injected = 1;
-		events->interrupt.nr = requeue->vector;
-		events->interrupt.soft = requeue->type == VMM_EVENT_SOFT_INTERRUPT;
+		events->interrupt.nr = vector;
 	}
 	events->interrupt.shadow = backend->get_shadow(vcpu);
 	events->nmi.injected = requeue->valid && requeue->type == VMM_EVENT_NMI;
@@ -617,6 +657,8 @@ long state_set_events(void *object, void *data)
 		return -EINVAL;
 	set_pending_exception(vcpu, events);
 	set_injected(vcpu, events);
+	if (!vcpu->lapic) /* told as injected, and so replaced */
+		vcpu->user_irq.valid = false;
 	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW) {
 		backend->set_shadow(vcpu, events->interrupt.shadow);
 		vcpu->exit.no_shadow = false;

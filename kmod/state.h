@@ -25,6 +25,9 @@ void state_start_at(struct vcpu *vcpu, u8 vector);
 /* RDX after reset: the processor signature. */
 u32 state_reset_rdx(struct vcpu *vcpu);
 
+/* On a write of IA32_MISC_ENABLE, and for new entries: CPUID.MONITOR as it says, if that is wanted. */
+void state_update_mwait(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 nr);
+
 /* Takes the (kvmalloc'ed) entries over when it returns 0. Loaded, but at creation. */
 int state_set_cpuid(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 nr);
 

@@ -33,6 +33,7 @@ static const char *const exit_names[VMM_EXIT_NR] = {
 	[VMM_EXIT_HYPERCALL] = "hypercall",
 	[VMM_EXIT_PAUSE] = "pause",
 	[VMM_EXIT_SKIP] = "skip",
+	[VMM_EXIT_MWAIT] = "mwait",
 	[VMM_EXIT_TASK_SWITCH] = "task-switch",
 };
 

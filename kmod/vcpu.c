@@ -134,7 +134,7 @@ static long interrupt(void *object, void *data)
 	/* With a PIC in the kernel there is nobody to inject for. */
 	if (!vcpu->user_pic)
 		return -ENXIO;
-	if (vcpu->user_irq.valid)
+	if (vcpu->lapic && vcpu->user_irq.valid)
 		return -EEXIST;
 	vcpu->user_irq = (struct vmm_event){
 		.valid = true,
@@ -290,6 +290,18 @@ static long set_tsc_khz(void *object, unsigned long arg)
 	return !arg || arg == tsc_khz ? 0 : -EINVAL;
 }
 
+/* KVM_ENABLE_CAP: the one that a vCPU has. */
+static long enable_cap(void *object, void *data)
+{
+	const struct kvm_enable_cap *cap = data;
+	struct vcpu *vcpu = object;
+
+	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	vcpu->enforce_pv_features = cap->args[0];
+	return 0;
+}
+
 /* -- attributes -- */
 
 static long has_attr(void *object, void *data)
@@ -357,6 +369,7 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ .cmd = KVM_SET_CPUID2, .load = true, .raw = set_cpuid2 },
 	{ .cmd = KVM_GET_CPUID2, .raw = get_cpuid2 },
 	{ .cmd = KVM_TRANSLATE, .load = true, .fixed = state_translate },
+	{ .cmd = KVM_ENABLE_CAP, .fixed = enable_cap },
 	{ .cmd = KVM_HAS_DEVICE_ATTR, .fixed = has_attr },
 	{ .cmd = KVM_GET_DEVICE_ATTR, .fixed = get_attr },
 	{ .cmd = KVM_SET_DEVICE_ATTR, .load = true, .fixed = set_attr },

@@ -124,6 +124,7 @@ struct vcpu_features {
 	u64 cr4_reserved;
 	u64 efer_reserved;
 	u64 xcr0; /* bits the guest may set */
+	u32 pv_features; /* KVM_FEATURE_*; counts with KVM_CAP_ENFORCE_PV_FEATURE_CPUID only */
 	u8 maxphyaddr;
 	bool gbpages, pcid, rdtscp, x2apic;
 };
@@ -151,6 +152,7 @@ struct vcpu {
 	struct lapic *lapic; /* NULL without in-kernel irqchip; set before the vCPU is published */
 	struct kvm_run *run; /* shared with userspace: copy, then judge */
 	bool reentry; /* for the backend: interrupts have been off since the last run */
+	bool entered; /* once at least: its CPUID stays */
 	bool windows; /* exits are asked for, for when the guest can take what waits */
 	bool news; /* a kick by the vCPU's own thread, interrupts off */
 	unsigned long rcu_noted; /* see guest_state.h; by the thread */
@@ -194,6 +196,7 @@ struct vcpu {
 	struct kvm_cpuid_entry2 *cpuid_entries;
 	struct cpuid_table cpuid;
 	struct vcpu_features has;
+	bool enforce_pv_features; /* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 
 	/* -- what userspace is doing for us -- */
 	struct vapic vapic;

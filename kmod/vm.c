@@ -65,6 +65,8 @@ static const struct mmu_ops vm_mmu_ops = {
 
 /* -- memory -- */
 
+#define MIN_MMU_PAGES 64 /* as KVM */
+
 static long set_memory_region(void *object, void *data)
 {
 	const struct kvm_userspace_memory_region *region = data;
@@ -93,6 +95,24 @@ static long clear_dirty_log(void *object, unsigned long arg)
 	if (copy_from_user(&log, (void __user *)arg, sizeof(log)))
 		return -EFAULT;
 	return memslot_clear_dirty_log(&vm->mmu, &log);
+}
+
+/* No shadow page tables whose number could be limited: kept for who asks. */
+static long set_nr_mmu_pages(void *object, unsigned long arg)
+{
+	struct vm *vm = object;
+
+	if (arg < MIN_MMU_PAGES)
+		return -EINVAL;
+	WRITE_ONCE(vm->nr_mmu_pages, arg);
+	return 0;
+}
+
+static long get_nr_mmu_pages(void *object, unsigned long arg)
+{
+	struct vm *vm = object;
+
+	return READ_ONCE(vm->nr_mmu_pages);
 }
 
 /* Unrestricted guests need no TSS and no identity map in guest memory: taken and not used. */
@@ -460,6 +480,20 @@ static long enable_triple_fault_event(struct vm *vm, const u64 *args)
 	return 0;
 }
 
+static long enable_platform_info(struct vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->hide_platform_info, !args[0]);
+	return 0;
+}
+
+static long disable_quirks(struct vm *vm, const u64 *args)
+{
+	if (args[0] & ~(u64)VMM_QUIRKS)
+		return -EINVAL;
+	WRITE_ONCE(vm->quirks_disabled, args[0]);
+	return 0;
+}
+
 #define USER_MSR_EXITS \
 	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER)
 
@@ -510,6 +544,8 @@ static const struct {
 	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_space_msr },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, enable_manual_dirty_log },
+	{ KVM_CAP_MSR_PLATFORM_INFO, enable_platform_info },
+	{ KVM_CAP_DISABLE_QUIRKS2, disable_quirks },
 };
 
 static long enable_cap(void *object, void *data)
@@ -544,6 +580,8 @@ static const struct ioctl_row vm_ioctls[] = {
 	{ .cmd = KVM_CREATE_VCPU, .raw = create_vcpu },
 	{ .cmd = KVM_CHECK_EXTENSION, .raw = check_extension },
 	{ .cmd = KVM_GET_STATS_FD, .raw = binary_stats_vm },
+	{ .cmd = KVM_SET_NR_MMU_PAGES, .raw = set_nr_mmu_pages },
+	{ .cmd = KVM_GET_NR_MMU_PAGES, .raw = get_nr_mmu_pages },
 	{ .cmd = KVM_SET_TSS_ADDR, .raw = set_tss_addr },
 	{ .cmd = KVM_SET_IDENTITY_MAP_ADDR, .fixed = set_identity_map_addr },
 	{ .cmd = KVM_SET_BOOT_CPU_ID, .raw = set_boot_cpu_id },

@@ -17,6 +17,9 @@
 
 #define VMM_MAX_VCPUS 64
 
+/* What KVM does for guests of its past and userspace may forbid; its other quirks are not here. */
+#define VMM_QUIRKS (KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
+
 struct msr_filter;
 
 struct vm {
@@ -30,7 +33,10 @@ struct vm {
 	bool has_pit; /* same */
 	u32 x2apic_api; /* KVM_X2APIC_API_*; under lock */
 	struct msr_filter __rcu *msr_filter; /* under lock; freed with the VM */
+	unsigned long nr_mmu_pages; /* KVM_SET_NR_MMU_PAGES; any time, as the next */
 	u32 user_msr_exits; /* KVM_MSR_EXIT_REASON_*: KVM_CAP_X86_USER_SPACE_MSR; any time */
+	u64 quirks_disabled; /* KVM_X86_QUIRK_*: KVM_CAP_DISABLE_QUIRKS2; any time */
+	bool hide_platform_info; /* KVM_CAP_MSR_PLATFORM_INFO off; any time */
 	bool exception_payload; /* KVM_CAP_EXCEPTION_PAYLOAD; any time, as the next */
 	bool triple_fault_event; /* KVM_CAP_X86_TRIPLE_FAULT_EVENT */
 	struct vcpu *vcpus[VMM_MAX_VCPUS]; /* filled in order under lock, published by nr_vcpus;

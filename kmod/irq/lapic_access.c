@@ -243,7 +243,10 @@ void lapic_mmio_write(struct lapic *lapic, u32 offset, u8 size, u64 val)
 
 	if ((offset & 0xf) || size != sizeof(u32))
 		return;
-	if (info)
+	/* Reserved bits of the ICR read back as they were written, as in KVM. */
+	if (offset == LAPIC_ICR)
+		write_reg(lapic, offset, val & ~STATUS_BIT);
+	else if (info)
 		write_reg(lapic, offset, val & info->writable);
 	else if (!find_reg(offset, XR))
 		lapic_error(lapic, LAPIC_ESR_ILLEGAL_REGISTER);

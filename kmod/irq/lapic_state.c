@@ -39,7 +39,8 @@ static void set_state_vectors(struct lapic *lapic, const struct kvm_lapic_state 
 	for (word = 0; word < 8; word++) {
 		u32 legal = word ? ~0u : ~(BIT(LAPIC_FIRST_VECTOR) - 1);
 		u32 isr = state_reg(state, lapic_word(LAPIC_ISR, word)) & legal;
-		u32 irr = state_reg(state, lapic_word(LAPIC_IRR, word)) & legal;
+		/* Illegal ones are kept, as KVM does: of priority class 0, they are never delivered. */
+		u32 irr = state_reg(state, lapic_word(LAPIC_IRR, word));
 		u32 tmr = state_reg(state, lapic_word(LAPIC_TMR, word)) & legal;
 
 		lapic_write_reg(lapic, lapic_word(LAPIC_ISR, word), isr);

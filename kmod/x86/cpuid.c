@@ -18,6 +18,11 @@
 #define MAX_HYPERVISOR 0x40000001u
 #define MAX_EXTENDED 0x80000021u
 
+/* "KVMKVMKVM" */
+#define SIGNATURE_EBX 0x4b4d564bu
+#define SIGNATURE_ECX 0x564b4d56u
+#define SIGNATURE_EDX 0x4du
+
 #define XCR0_AVX 0x6ull
 #define XCR0_AVX512 0xe6ull
 #define XSAVE_LEGACY_SIZE 576 /* FXSAVE area and XSAVE header (SDM vol. 1, 13.4) */
@@ -92,7 +97,7 @@ static const struct leaf leaves[] = {
 	{ 0xd, 1, INDEXED, { BITS(3, 0), 0, 0, 0 }, { 0 } },
 	{ 0x1f, 0, INDEXED, { 0 }, { 0 } },
 	/* "KVMKVMKVM", so that guests find the paravirtual interface where they look for it. */
-	{ 0x40000000, 0, 0, { 0 }, { MAX_HYPERVISOR, 0x4b4d564b, 0x564b4d56, 0x4d } },
+	{ 0x40000000, 0, 0, { 0 }, { MAX_HYPERVISOR, SIGNATURE_EBX, SIGNATURE_ECX, SIGNATURE_EDX } },
 	{ 0x40000001, 0, 0, { 0 }, { 0 } }, /* features from the caller */
 	{ 0x80000000, 0, 0, { ALL, ALL, ALL, ALL }, { 0 } },
 	{ 0x80000001, 0, 0, {
@@ -555,6 +560,46 @@ static void answer_dynamic(const struct cpuid_table *table, u32 leaf, u32 sublea
 	}
 }
 
+/* What answer_dynamic() fills in, whatever userspace has set. */
+static const struct {
+	u32 number;
+	u32 ebx, ecx, edx;
+} dynamic_bits[] = {
+	{ 1, 0, B(27), B(9) },
+	{ 7, 0, B(4), 0 },
+	{ 0xd, ALL, 0, 0 },
+	{ 0x80000001, 0, 0, B(9) },
+};
+
+static bool same_entry(const struct kvm_cpuid_entry2 *a, const struct kvm_cpuid_entry2 *b)
+{
+	u32 ebx = 0, ecx = 0, edx = 0, i;
+
+	for (i = 0; i < ARRAY_LEN(dynamic_bits); i++) {
+		if (dynamic_bits[i].number != a->function)
+			continue;
+		ebx = dynamic_bits[i].ebx;
+		ecx = dynamic_bits[i].ecx;
+		edx = dynamic_bits[i].edx;
+	}
+	return a->function == b->function && a->index == b->index && a->flags == b->flags &&
+	       a->eax == b->eax && !((a->ebx ^ b->ebx) & ~ebx) && !((a->ecx ^ b->ecx) & ~ecx) &&
+	       !((a->edx ^ b->edx) & ~edx);
+}
+
+bool cpuid_table_equal(const struct cpuid_table *table, const struct kvm_cpuid_entry2 *entries,
+		       u32 n)
+{
+	u32 i;
+
+	if (n != table->n)
+		return false;
+	for (i = 0; i < n; i++)
+		if (!same_entry(&table->entries[i], &entries[i]))
+			return false;
+	return true;
+}
+
 void cpuid_answer(const struct cpuid_table *table, u32 eax, u32 ecx,
 		  const struct cpuid_dynamic *dynamic, u32 regs[4])
 {
@@ -596,6 +641,25 @@ bool cpuid_has(const struct cpuid_table *table, u32 leaf, u32 subleaf, unsigned 
 		return false;
 	get_entry(entry, regs);
 	return regs[reg] >> bit & 1;
+}
+
+/* Behind another interface, such as Hyper-V's, it is 0x100 or more leaves further. */
+u32 cpuid_pv_features(const struct cpuid_table *table)
+{
+	const struct kvm_cpuid_entry2 *entry;
+	u32 i;
+
+	for (i = 0; i < table->n; i++) {
+		entry = &table->entries[i];
+		if (entry->function < LEAF_HYPERVISOR ||
+		    entry->function >= LEAF_HYPERVISOR + 0x10000 || entry->function & 0xff ||
+		    entry->ebx != SIGNATURE_EBX || entry->ecx != SIGNATURE_ECX ||
+		    entry->edx != SIGNATURE_EDX)
+			continue;
+		entry = cpuid_find(table, entry->function + 1, 0);
+		return entry ? entry->eax : 0;
+	}
+	return 0;
 }
 
 u64 cpuid_xcr0_supported(const struct cpuid_table *table)

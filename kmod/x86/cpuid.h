@@ -68,6 +68,10 @@ struct cpuid_table {
 /* entries have passed cpuid_validate(); n may be 0. */
 void cpuid_table_init(struct cpuid_table *table, const struct kvm_cpuid_entry2 *entries, u32 n);
 
+/* Do these entries say the same, but for what follows the vCPU's registers? */
+bool cpuid_table_equal(const struct cpuid_table *table, const struct kvm_cpuid_entry2 *entries,
+		       u32 n);
+
 /* The entry for this leaf and subleaf, or NULL: no fallback. */
 const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, u32 leaf, u32 subleaf);
 
@@ -89,6 +93,9 @@ unsigned int cpuid_maxphyaddr(const struct cpuid_table *table);
 /* True when the entries give the guest this bit. */
 bool cpuid_has(const struct cpuid_table *table, u32 leaf, u32 subleaf, unsigned int reg,
 	       unsigned int bit);
+
+/* EAX of the leaf behind "KVMKVMKVM" (KVM_FEATURE_*), wherever that is; 0 without it. */
+u32 cpuid_pv_features(const struct cpuid_table *table);
 
 /* XCR0 bits that the entries permit (leaf 0xd, subleaf 0, EDX:EAX); x87 alone without the leaf. */
 u64 cpuid_xcr0_supported(const struct cpuid_table *table);

@@ -27,6 +27,7 @@ struct msr_row {
 	u16 offset;
 	bool saved;
 	bool ignore_write; /* a write is taken and has no effect */
+	u32 pv_features; /* one of these is needed, where userspace wants that enforced */
 	u64 writable;
 	u64 reset;
 	int (*read)(struct vcpu *vcpu, u32 index, u64 *value, bool host);
@@ -259,6 +260,36 @@ static int read_zero(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 	return 0;
 }
 
+#define MISC_ENABLE_WRITABLE                                                   \
+	(MSR_IA32_MISC_ENABLE_FAST_STRING | MSR_IA32_MISC_ENABLE_LIMIT_CPUID | \
+	 MSR_IA32_MISC_ENABLE_MWAIT)
+
+static int write_misc_enable(struct vcpu *vcpu, u32 index, u64 value, bool host)
+{
+	if (!host && (value ^ vcpu->msr.misc_enable) & ~(u64)MISC_ENABLE_WRITABLE)
+		return -EINVAL;
+	vcpu->msr.misc_enable = value;
+	state_update_mwait(vcpu, vcpu->cpuid_entries, vcpu->cpuid.n);
+	return 0;
+}
+
+static int read_platform_info(struct vcpu *vcpu, u32 index, u64 *value, bool host)
+{
+	if (!host && READ_ONCE(vcpu->vm->hide_platform_info))
+		return -EINVAL;
+	*value = vcpu->msr.platform_info;
+	return 0;
+}
+
+/* For userspace; CPUID cannot be made to fault. */
+static int write_platform_info(struct vcpu *vcpu, u32 index, u64 value, bool host)
+{
+	if (!host || value & MSR_PLATFORM_INFO_CPUID_FAULT)
+		return -EINVAL;
+	vcpu->msr.platform_info = value;
+	return 0;
+}
+
 static int read_mtrr_cap(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 {
 	/* 8 variable ranges, the fixed ones, write-combining (SDM vol 3, 12.11.1). */
@@ -274,10 +305,10 @@ static int read_mtrr_cap(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 	{                                                                                          \
 		.index = (n), .count = 1, .saved = true, .read = read_backend, .write = (w),       \
 	}
-#define PARAVIRTUAL(n, subject)                                                         \
+#define PARAVIRTUAL(n, subject, feature)                                                \
 	{                                                                               \
 		.index = (n), .count = 1, .saved = true, .read = subject##_read_msr,    \
-		.write = subject##_write_msr,                                           \
+		.write = subject##_write_msr, .pv_features = BIT(feature),              \
 	}
 #define READ_ONLY_ZERO(n)                                                                          \
 	{                                                                                          \
@@ -318,7 +349,7 @@ static const struct msr_row rows[] = {
 	  .write = write_apic_base },
 	/* Fast strings on, performance monitoring absent, BTS and PEBS unavailable (SDM vol 4, table 2-2). */
 	{ .index = MSR_IA32_MISC_ENABLE, .count = 1, .saved = true, STORED(misc_enable),
-	  .writable = MSR_IA32_MISC_ENABLE_FAST_STRING | MSR_IA32_MISC_ENABLE_LIMIT_CPUID,
+	  .write = write_misc_enable,
 	  .reset = MSR_IA32_MISC_ENABLE_FAST_STRING | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
 		   MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL },
 	/* The MTRRs are kept for the guest to read back: EPT and NPT decide the type of its memory. */
@@ -333,12 +364,12 @@ static const struct msr_row rows[] = {
 	  .writable = ~0ull },
 	{ .index = MSR_MTRRfix4K_C0000, .count = 8, .saved = true, STORED(mtrr_fixed[3]),
 	  .writable = ~0ull },
-	PARAVIRTUAL(MSR_KVM_SYSTEM_TIME_NEW, pvclock),
-	PARAVIRTUAL(MSR_KVM_WALL_CLOCK_NEW, pvclock),
-	PARAVIRTUAL(MSR_KVM_SYSTEM_TIME, pvclock),
-	PARAVIRTUAL(MSR_KVM_WALL_CLOCK, pvclock),
-	PARAVIRTUAL(MSR_KVM_STEAL_TIME, steal),
-	PARAVIRTUAL(MSR_KVM_PV_EOI_EN, pveoi),
+	PARAVIRTUAL(MSR_KVM_SYSTEM_TIME_NEW, pvclock, KVM_FEATURE_CLOCKSOURCE2),
+	PARAVIRTUAL(MSR_KVM_WALL_CLOCK_NEW, pvclock, KVM_FEATURE_CLOCKSOURCE2),
+	PARAVIRTUAL(MSR_KVM_SYSTEM_TIME, pvclock, KVM_FEATURE_CLOCKSOURCE),
+	PARAVIRTUAL(MSR_KVM_WALL_CLOCK, pvclock, KVM_FEATURE_CLOCKSOURCE),
+	PARAVIRTUAL(MSR_KVM_STEAL_TIME, steal, KVM_FEATURE_STEAL_TIME),
+	PARAVIRTUAL(MSR_KVM_PV_EOI_EN, pveoi, KVM_FEATURE_PV_EOI),
 	{ .index = MSR_IA32_DEBUGCTLMSR, .count = 1, .read = read_zero, .write = write_debugctl },
 	/* Machine check: as many banks as userspace has set up. */
 	READ_ONLY_ZERO(MSR_IA32_P5_MC_ADDR),
@@ -352,7 +383,11 @@ static const struct msr_row rows[] = {
 	{ .index = MSR_IA32_UCODE_REV, .count = 1, STORED(microcode), .ignore_write = true,
 	  .reset = MICROCODE },
 	READ_ONLY_ZERO(MSR_IA32_PLATFORM_ID),
-	READ_ONLY_ZERO(MSR_PLATFORM_INFO),
+	/* Of the host's power management; kept for the guest to read back. */
+	{ .index = MSR_IA32_POWER_CTL, .count = 1, .saved = true, STORED(power_ctl),
+	  .writable = ~0ull },
+	{ .index = MSR_PLATFORM_INFO, .count = 1, .saved = true, .read = read_platform_info,
+	  .write = write_platform_info },
 	READ_ONLY_ZERO(MSR_MISC_FEATURES_ENABLES),
 	READ_ONLY_ZERO(MSR_SMI_COUNT),
 	READ_ONLY_ZERO(MSR_IA32_EBL_CR_POWERON),
@@ -384,6 +419,13 @@ static const struct msr_row *find_row(u32 index)
 	return NULL;
 }
 
+/* Neither guest nor userspace: what CPUID does not tell is not there. */
+static bool pv_refused(struct vcpu *vcpu, const struct msr_row *row)
+{
+	return row->pv_features && vcpu->enforce_pv_features &&
+	       !(row->pv_features & vcpu->has.pv_features);
+}
+
 static u64 *stored(struct vcpu *vcpu, const struct msr_row *row, u32 index)
 {
 	return (u64 *)((void *)&vcpu->msr + row->offset) + (index - row->index);
@@ -405,6 +447,8 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *value, bool host)
 
 	if (!row)
 		return -ENOENT;
+	if (unlikely(pv_refused(vcpu, row)))
+		return -EINVAL;
 	if (row->read)
 		return row->read(vcpu, index, value, host);
 	*value = *stored(vcpu, row, index);
@@ -418,6 +462,8 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 value, bool host)
 
 	if (!row)
 		return -ENOENT;
+	if (unlikely(pv_refused(vcpu, row)))
+		return -EINVAL;
 	if (row->write)
 		return row->write(vcpu, index, value, host);
 	if (row->read) /* has a reader alone: read-only, or not there to be changed */

@@ -11,6 +11,8 @@ struct kvm_msrs;
 /* What is only stored for the guest; row by row in msr.c. By the vCPU's thread. */
 struct msr_state {
 	u64 misc_enable;
+	u64 platform_info;
+	u64 power_ctl;
 	u64 mtrr_def_type;
 	u64 mtrr_var[16];
 	u64 mtrr_fixed[11];

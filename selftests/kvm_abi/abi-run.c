@@ -61,6 +61,7 @@ TEST(immediate_exit)
 	vcpu.run->immediate_exit = 1;
 	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EINTR);
 	vcpu.run->immediate_exit = 0;
+	CHECK_EQ(vcpu.run->exit_reason, KVM_EXIT_IO);
 	CHECK_EQ(vcpu_sync(&vcpu), 2);
 }
 

@@ -51,6 +51,39 @@ TEST(interrupt)
 	CHECK_EQ(GUEST_VAR(&vm, order), 0x4020ff);
 }
 
+/* What KVM_INTERRUPT has queued is the vCPU's state, which can be saved, taken away and put back. */
+TEST(queued_is_state)
+{
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+
+	install();
+	guest_start(&vm, &vcpu, 0, guest_enabled, 0);
+	CHECK_EQ(vcpu_sync(&vcpu), 0);
+	CHECK_OK(inject(0x40));
+	vcpu_get_sregs(&vcpu, &sregs);
+	CHECK_EQ(sregs.interrupt_bitmap[1], 1);
+	CHECK_EQ(sregs.interrupt_bitmap[0] | sregs.interrupt_bitmap[2] | sregs.interrupt_bitmap[3],
+		 0);
+	CHECK_OK(ioctl(vcpu.fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.interrupt.injected, 1);
+	CHECK_EQ(events.interrupt.nr, 0x40);
+	/* Written back it is still one interrupt. */
+	CHECK_OK(ioctl(vcpu.fd, KVM_SET_SREGS, &sregs));
+	CHECK_OK(ioctl(vcpu.fd, KVM_SET_VCPU_EVENTS, &events));
+	CHECK_EQ(vcpu_sync(&vcpu), 1);
+	CHECK_EQ(vcpu_sync(&vcpu), 1);
+	/* The last one counts, and none when userspace says so. */
+	CHECK_OK(inject(0x40));
+	CHECK_OK(inject(0x20));
+	CHECK_EQ(vcpu_sync(&vcpu), 2);
+	CHECK_EQ(GUEST_VAR(&vm, order), 0x4020);
+	CHECK_OK(inject(0x40));
+	events.interrupt.injected = 0;
+	CHECK_OK(ioctl(vcpu.fd, KVM_SET_VCPU_EVENTS, &events));
+	CHECK_EQ(vcpu_sync(&vcpu), 2);
+}
+
 TEST(arguments)
 {
 	guest_start(&vm, &vcpu, 0, guest_enabled, 0);

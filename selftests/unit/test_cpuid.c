@@ -553,6 +553,47 @@ START_TEST(cpuid_xsave_sizes)
 }
 END_TEST
 
+START_TEST(cpuid_equal_but_for_dynamic_bits)
+{
+	struct kvm_cpuid_entry2 other[2] = {
+		{ .function = 1, .eax = 5, .ecx = 1u << 26, .edx = 1 },
+		{ .function = 7, .flags = INDEXED, .ecx = 1u << 3 },
+	};
+
+	add(1, 0, 0, 5, 0, 1u << 26, 1);
+	add(7, 0, INDEXED, 0, 0, 1u << 3, 0);
+	cpuid_table_init(&table, entries, nr_entries);
+	ck_assert(cpuid_table_equal(&table, other, 2));
+	other[0].ecx |= 1u << 27;
+	other[0].edx |= 1u << 9;
+	other[1].ecx |= 1u << 4;
+	ck_assert(cpuid_table_equal(&table, other, 2));
+	ck_assert(!cpuid_table_equal(&table, other, 1));
+	other[1].ecx |= 1u << 5;
+	ck_assert(!cpuid_table_equal(&table, other, 2));
+	other[1].ecx &= ~(1u << 5);
+	other[0].eax = 6;
+	ck_assert(!cpuid_table_equal(&table, other, 2));
+}
+END_TEST
+
+START_TEST(cpuid_pv_features_behind_another_interface)
+{
+	cpuid_table_init(&table, entries, nr_entries);
+	ck_assert_uint_eq(cpuid_pv_features(&table), 0);
+	add(0x40000000, 0, 0, 0x40000005, 0x7263694d, 0x666f736f, 0x76482074);
+	add(0x40000001, 0, 0, 0x31237648, 0, 0, 0);
+	cpuid_table_init(&table, entries, nr_entries);
+	ck_assert_uint_eq(cpuid_pv_features(&table), 0);
+	add(0x40000100, 0, 0, 0x40000101, 0x4b4d564b, 0x564b4d56, 0x4d);
+	cpuid_table_init(&table, entries, nr_entries);
+	ck_assert_uint_eq(cpuid_pv_features(&table), 0);
+	add(0x40000101, 0, 0, 0x29, 0, 0, 0);
+	cpuid_table_init(&table, entries, nr_entries);
+	ck_assert_uint_eq(cpuid_pv_features(&table), 0x29);
+}
+END_TEST
+
 static Suite *cpuid_suite(void)
 {
 	Suite *s = suite_create("cpuid");
@@ -578,6 +619,8 @@ static Suite *cpuid_suite(void)
 	tcase_add_test(tc, cpuid_out_of_range_follows_the_registers);
 	tcase_add_test(tc, cpuid_topology_beyond_the_last_level);
 	tcase_add_test(tc, cpuid_dynamic_bits);
+	tcase_add_test(tc, cpuid_equal_but_for_dynamic_bits);
+	tcase_add_test(tc, cpuid_pv_features_behind_another_interface);
 	tcase_add_test(tc, cpuid_xsave_sizes);
 	suite_add_tcase(s, tc);
 	return s;

@@ -1142,6 +1142,29 @@ START_TEST(irq_lapic_state_round_trip)
 }
 END_TEST
 
+/* Userspace may say what no CPU can have got there: kept, and never delivered. */
+START_TEST(irq_lapic_state_with_illegal_vectors)
+{
+	struct kvm_lapic_state state;
+
+	lapic_get_state(apic, &state);
+	set_state_word(&state, LAPIC_IRR, 0xffff);
+	ck_assert_int_eq(lapic_set_state(apic, &state), 0);
+	ck_assert_uint_eq(apic_read(apic, LAPIC_IRR), 0xffff);
+	ck_assert_int_eq(lapic_pending(apic), -1);
+	ck_assert_int_eq(send_fixed(apic, 0x31), 1);
+	ck_assert_int_eq(apic_take(apic), 0x31);
+}
+END_TEST
+
+START_TEST(irq_lapic_icr_reserved_bits_are_kept)
+{
+	apic_write(apic, LAPIC_ICR_HIGH, 0xaau << 24);
+	apic_write(apic, LAPIC_ICR, 0xa5a5b0ff);
+	ck_assert_uint_eq(apic_read(apic, LAPIC_ICR), 0xa5a5a0ff);
+}
+END_TEST
+
 START_TEST(irq_lapic_state_of_a_boot_cpu_after_reset)
 {
 	struct kvm_lapic_state saved;
@@ -1199,8 +1222,8 @@ START_TEST(irq_lapic_state_drops_impossible_bits)
 	ck_assert_uint_eq(apic_read(apic, LAPIC_LVT_TIMER), 0x300ff);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_LVT_ERROR), 0x100ff);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_TIMER_DIVIDE), 0xb);
+	ck_assert_uint_eq(apic_read(apic, LAPIC_IRR), 0xffffffff);
 	/* No vector below 16. */
-	ck_assert_uint_eq(apic_read(apic, LAPIC_IRR), 0xffff0000);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_ISR), 0xffff0000);
 	ck_assert_uint_eq(apic_read(apic, LAPIC_TMR), 0xffff0000);
 	for (offset = LAPIC_IRR + 0x10; offset < LAPIC_ESR; offset += 0x10)
@@ -1356,6 +1379,8 @@ static void add_state(Suite *suite)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, irq_lapic_state_round_trip);
+	tcase_add_test(tc, irq_lapic_state_with_illegal_vectors);
+	tcase_add_test(tc, irq_lapic_icr_reserved_bits_are_kept);
 	tcase_add_test(tc, irq_lapic_state_of_a_boot_cpu_after_reset);
 	tcase_add_test(tc, irq_lapic_state_in_x2apic_format);
 	tcase_add_test(tc, irq_lapic_state_drops_impossible_bits);
