@@ -17,6 +17,7 @@ int file_open_path(const char *path, uint64_t flags)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		.mode = flags & O_CREAT ? 0600 : 0,
 		.resolve = RESOLVE_NO_MAGICLINKS,
 	};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "machine/devices.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,16 @@
 #include "machine/hypervisor.h"
 #include "machine/layout.h"
 #include "virtio/blk.h"
+#include "virtio/console.h"
 #include "virtio/rng.h"
 
 /* Fixed places by kind, so that one device more or less moves no other. */
 #define SLOT_RNG 1
+#define SLOT_PORTS 2
 #define SLOT_DISKS 16
 #define DEFAULT_MAX_QUEUES 4
+
+static_assert(CONFIG_MAX_PORTS == VCONSOLE_MAX_PORTS, "all of them are one device");
 
 static int attach(struct devices *devices, struct virtio_device *device, unsigned int slot,
 		  struct error *err)
@@ -62,11 +67,52 @@ static int create_rng(struct devices *devices, const struct memory *memory, stru
 	return device ? attach(devices, device, SLOT_RNG, err) : -1;
 }
 
+/* Without a socket and a file a port is there, and its bytes go nowhere. */
+static int open_endpoint(struct endpoint *endpoint, const struct config_port *wanted,
+			 struct error *err)
+{
+	*endpoint = (struct endpoint){ .listener = -1, .file = -1 };
+	if (*wanted->socket && *wanted->file)
+		return error_set(err, EXIT_USAGE, "--port \"%s\": has a socket or a file, not both",
+				 wanted->name);
+	if (*wanted->socket)
+		return endpoint_listen(endpoint, "--port socket", wanted->socket, err);
+	if (*wanted->file)
+		return endpoint_append(endpoint, "--port file", wanted->file, err);
+	return 0;
+}
+
+static int create_ports(struct devices *devices, const struct config *config,
+			const struct memory *memory, struct error *err)
+{
+	struct vconsole_port_settings ports[VCONSOLE_MAX_PORTS];
+	struct virtio_device *device = NULL;
+	unsigned int n = 0;
+
+	for (; n < config->port_count; n++) {
+		const struct config_port *wanted = &config->ports[n];
+
+		ports[n].name = wanted->name;
+		ports[n].console = wanted->console;
+		if (open_endpoint(&ports[n].endpoint, wanted, err))
+			break;
+	}
+	if (n == config->port_count)
+		device = vconsole_create(memory, ports, n, err);
+	if (device)
+		return attach(devices, device, SLOT_PORTS, err);
+	while (n)
+		endpoint_close(&ports[--n].endpoint);
+	return -1;
+}
+
 int devices_create(struct devices *devices, const struct config *config,
 		   const struct memory *memory, struct error *err)
 {
 	memset(devices, 0, sizeof(*devices));
 	if (config->rng && create_rng(devices, memory, err))
+		goto fail;
+	if (config->port_count && create_ports(devices, config, memory, err))
 		goto fail;
 	for (unsigned int i = 0; i < config->disk_count; i++) {
 		if (create_disk(devices, config, i, memory, err))
