@@ -11,6 +11,8 @@
  *
  * With --save the emulator is to end by itself, after init was ready for its payload and --when-ready was said.
  *
+ * With --reboot the host is to reboot before the command ends: then the status is 0.
+ *
  * Exit status: the command's, or 124 timeout, 125 the host is in trouble, 126 the host fell silent.
  */
 #define _GNU_SOURCE
@@ -88,6 +90,7 @@ static struct {
 	bool input; /* the terminal belongs to the host */
 	bool report_times;
 	bool save;
+	bool reboot; /* that is how the command is to end */
 	/* What the emulator's monitor is to be told. */
 	const char *when_started, *when_ready, *when_silent;
 	const char
@@ -101,6 +104,7 @@ static struct {
 	double heard_cpu; /* the emulator's CPU time when it was last heard of */
 	bool ready; /* WIRE_READY was seen */
 	bool ended; /* WIRE_EXIT was seen */
+	bool restarting; /* the kernel said that it reboots */
 	int status;
 	bool trouble;
 	char trouble_line[256];
@@ -197,6 +201,8 @@ static void scan_line(const char *line)
 {
 	const char *message = message_of(line);
 
+	if (!strcmp(message, "reboot: Restarting system"))
+		host.restarting = true;
 	if (host.trouble || regexec(&trouble_regex, message, 0, NULL, 0))
 		return;
 	if (option.expect && !regexec(&expected_regex, message, 0, NULL, 0))
@@ -510,6 +516,12 @@ static int read_wire(void)
 			       EXIT_TROUBLE :
 			       0;
 	}
+	/* An emulator that is not to go through a reset ends instead. */
+	if (n <= 0 && option.reboot && host.started) {
+		scan_console();
+		if (host.restarting)
+			return 0;
+	}
 	if (n <= 0) {
 		if (!host.trouble)
 			say("the emulator ended before the command did");
@@ -519,6 +531,10 @@ static int read_wire(void)
 	host.heard = now();
 	host.heard_cpu = emulator_cpu();
 	decode(data, n);
+	if (host.ended && option.reboot) {
+		say("the command ended, and the host did not reboot");
+		return EXIT_TROUBLE;
+	}
 	return host.ended ? host.status : -1;
 }
 
@@ -575,12 +591,19 @@ static int supervise(void)
 static char **parse(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{ "dir", 1, NULL, 'd' },	  { "timeout", 1, NULL, 't' },
-		{ "boot-timeout", 1, NULL, 'b' }, { "silence", 1, NULL, 's' },
-		{ "input", 0, NULL, 'i' },	  { "report-times", 0, NULL, 'r' },
-		{ "expect", 1, NULL, 'x' },	  { "save", 0, NULL, 'S' },
-		{ "when-ready", 1, NULL, 'w' },	  { "when-started", 1, NULL, 'W' },
-		{ "when-silent", 1, NULL, 'l' },  { NULL, 0, NULL, 0 },
+		{ "dir", 1, NULL, 'd' },
+		{ "timeout", 1, NULL, 't' },
+		{ "boot-timeout", 1, NULL, 'b' },
+		{ "silence", 1, NULL, 's' },
+		{ "input", 0, NULL, 'i' },
+		{ "report-times", 0, NULL, 'r' },
+		{ "expect", 1, NULL, 'x' },
+		{ "save", 0, NULL, 'S' },
+		{ "when-ready", 1, NULL, 'w' },
+		{ "when-started", 1, NULL, 'W' },
+		{ "when-silent", 1, NULL, 'l' },
+		{ "reboot", 0, NULL, 'R' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -615,6 +638,9 @@ static char **parse(int argc, char **argv)
 			break;
 		case 'x':
 			option.expect = optarg;
+			break;
+		case 'R':
+			option.reboot = true;
 			break;
 		case 'r':
 			option.report_times = true;
