@@ -6,17 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "host/disk.h"
+#include "host/tap.h"
 #include "machine/hypervisor.h"
 #include "machine/layout.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
+#include "virtio/net.h"
 #include "virtio/rng.h"
 
 /* Fixed places by kind, so that one device more or less moves no other. */
 #define SLOT_RNG 1
 #define SLOT_PORTS 2
+#define SLOT_NETS 8
 #define SLOT_DISKS 16
 #define DEFAULT_MAX_QUEUES 4
 
@@ -106,6 +110,31 @@ static int create_ports(struct devices *devices, const struct config *config,
 	return -1;
 }
 
+static int create_net(struct devices *devices, const struct config *config, unsigned int i,
+		      const struct memory *memory, struct error *err)
+{
+	const struct config_net *wanted = &config->nets[i];
+	struct virtio_device *device;
+	uint8_t mac[NET_MAC_LEN];
+	int tap;
+
+	net_choose_mac(wanted->tap, mac);
+	if (*wanted->mac && net_parse_mac(wanted->mac, mac))
+		return error_set(
+			err, EXIT_USAGE,
+			"--net mac \"%.200s\": must be like 52:54:00:12:34:56, its first byte even",
+			wanted->mac);
+	tap = tap_open("--net", wanted->tap, NET_HEADER, err);
+	if (tap < 0)
+		return -1;
+	device = net_create(memory, tap, mac, err);
+	if (!device) {
+		close(tap);
+		return -1;
+	}
+	return attach(devices, device, SLOT_NETS + i, err);
+}
+
 int devices_create(struct devices *devices, const struct config *config,
 		   const struct memory *memory, struct error *err)
 {
@@ -114,6 +143,10 @@ int devices_create(struct devices *devices, const struct config *config,
 		goto fail;
 	if (config->port_count && create_ports(devices, config, memory, err))
 		goto fail;
+	for (unsigned int i = 0; i < config->net_count; i++) {
+		if (create_net(devices, config, i, memory, err))
+			goto fail;
+	}
 	for (unsigned int i = 0; i < config->disk_count; i++) {
 		if (create_disk(devices, config, i, memory, err))
 			goto fail;

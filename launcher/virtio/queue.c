@@ -157,14 +157,28 @@ enum virtq_pop virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	return VIRTQ_CHAIN;
 }
 
-void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+void virtq_fill(struct virtq *q, uint16_t head, uint32_t written)
 {
 	const uint32_t entry[2] = { head, written };
 
 	if (q->broken)
 		return;
-	memcpy(q->used + RING_OFFSET + USED_ENTRY * (q->done % q->size), entry, sizeof(entry));
-	store16(q->used + INDEX_OFFSET, ++q->done);
+	memcpy(q->used + RING_OFFSET + USED_ENTRY * (q->filled % q->size), entry, sizeof(entry));
+	q->filled++;
+}
+
+void virtq_publish(struct virtq *q)
+{
+	if (q->broken)
+		return;
+	q->done = q->filled;
+	store16(q->used + INDEX_OFFSET, q->done);
+}
+
+void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+{
+	virtq_fill(q, head, written);
+	virtq_publish(q);
 }
 
 /*

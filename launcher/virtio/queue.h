@@ -38,7 +38,8 @@ struct virtq {
 
 	bool broken;
 	uint16_t next; /* available entries taken so far */
-	uint16_t done; /* used entries given so far */
+	uint16_t filled; /* used entries written so far */
+	uint16_t done; /* and published */
 	uint16_t announced; /* done when the driver was last looked after */
 };
 
@@ -60,6 +61,9 @@ int virtq_init(struct virtq *q, const struct memory *memory, const struct virtq_
 enum virtq_pop virtq_pop(struct virtq *q, struct virtq_chain *chain);
 /* Gives a chain back with that many bytes written to it. */
 void virtq_push(struct virtq *q, uint16_t head, uint32_t written);
+/* The same in two steps: the driver sees none of several chains before they are published. */
+void virtq_fill(struct virtq *q, uint16_t head, uint32_t written);
+void virtq_publish(struct virtq *q);
 /* After pushes: whether the driver wants to be interrupted for them. */
 bool virtq_needs_interrupt(struct virtq *q);
 
