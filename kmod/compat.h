@@ -41,19 +41,6 @@ extern unsigned int mxcsr_feature_mask;
 #define compat_unregister_syscore unregister_syscore_ops
 #endif
 
-/* get_user_pages(): stop for any signal; repair what NUMA balancing has hidden (older kernels
- * always do). */
-#ifdef VMM_HAVE_FOLL_INTERRUPTIBLE
-#define COMPAT_FOLL_INTERRUPTIBLE FOLL_INTERRUPTIBLE
-#else
-#define COMPAT_FOLL_INTERRUPTIBLE 0
-#endif
-#ifdef VMM_HAVE_FOLL_HONOR_NUMA_FAULT
-#define COMPAT_FOLL_HONOR_NUMA_FAULT FOLL_HONOR_NUMA_FAULT
-#else
-#define COMPAT_FOLL_HONOR_NUMA_FAULT 0
-#endif
-
 /* struct kvm_run's own name for what userspace may change at any time; newer headers rename it for
  * the kernel. */
 #ifdef VMM_HAVE_IMMEDIATE_EXIT_UNSAFE

@@ -10,7 +10,6 @@
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 
-#include "compat.h"
 #include "mmu/mmu.h"
 
 /* What the owner has at a host address. */
@@ -123,31 +122,53 @@ static enum host_result host_lookup(struct mm_struct *mm, unsigned long hva, boo
 	return result;
 }
 
-/* Let the host fault the page in. It may sleep for long (swap, userfaultfd). */
-static int host_fault_in(unsigned long hva, bool write)
+static bool host_allows(const struct vm_area_struct *vma, unsigned long hva, bool write)
 {
-	unsigned int flags =
-		FOLL_HWPOISON | COMPAT_FOLL_INTERRUPTIBLE | COMPAT_FOLL_HONOR_NUMA_FAULT;
-	struct page *page;
-	long ret;
+	return vma && vma->vm_start <= hva && !(vma->vm_flags & (VM_IO | VM_PFNMAP)) &&
+	       (vma->vm_flags & (write ? VM_WRITE : VM_READ));
+}
 
-	ret = get_user_pages_unlocked(hva, 1, &page, flags | (write ? FOLL_WRITE : 0));
-	if (ret == 1) {
-		put_page(page);
-		return 0;
-	}
-	switch (ret) {
-	case -EHWPOISON:
-		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)hva, PAGE_SHIFT, current);
-		return ret;
-	case -EINTR:
-	case -ENOMEM:
-		return ret;
-	case -EAGAIN:
-		return 0;
-	default:
+/* Let the host handle a fault as if the thread itself had touched the page. */
+static int host_handle_fault(struct mm_struct *mm, unsigned long hva, unsigned int flags)
+{
+	struct vm_area_struct *vma;
+	vm_fault_t fault;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = find_vma(mm, hva);
+	if (!host_allows(vma, hva, flags & FAULT_FLAG_WRITE)) {
+		mmap_read_unlock(mm);
 		return -EFAULT;
 	}
+	fault = handle_mm_fault(vma, hva, flags, NULL);
+	/* With these two it has dropped the lock. */
+	if (!(fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
+		mmap_read_unlock(mm);
+	if (fault & VM_FAULT_ERROR)
+		return vm_fault_to_errno(fault, FOLL_HWPOISON);
+	return fault & VM_FAULT_RETRY ? -EAGAIN : 0;
+}
+
+/*
+ * Let the host fault the page in. It may sleep for long (swap, userfaultfd): no lock of ours is held, and any signal
+ * ends it. (get_user_pages() of older kernels waits for userfaultfd until it is killed.)
+ */
+static int host_fault_in(struct mm_struct *mm, unsigned long hva, bool write)
+{
+	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);
+	int ret;
+
+	for (;; flags |= FAULT_FLAG_TRIED) {
+		ret = host_handle_fault(mm, hva, flags);
+		if (ret != -EAGAIN)
+			break;
+		if (signal_pending(current))
+			return -EINTR;
+	}
+	if (ret == -EHWPOISON)
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)hva, PAGE_SHIFT, current);
+	return ret;
 }
 
 struct mmu_fault {
@@ -267,7 +288,7 @@ static int fault_fill_spare(struct mmu *mmu, struct pgtable_spare *spare)
 	return 0;
 }
 
-/* 0 done or raced; -EAGAIN: there is now what was missing. */
+/* 0 done or raced; -EAGAIN: there are now the tables that were missing; -ENOENT: the host has nothing there. */
 static int fault_try(struct mmu *mmu, struct mmu_fault *fault)
 {
 	LIST_HEAD(detached);
@@ -278,8 +299,7 @@ static int fault_try(struct mmu *mmu, struct mmu_fault *fault)
 	case HOST_REFUSED:
 		return -EFAULT;
 	case HOST_ABSENT:
-		ret = host_fault_in(fault->hva, fault->access & MMU_WRITE);
-		return ret ? ret : -EAGAIN;
+		return -ENOENT;
 	case HOST_MAPPED:
 		break;
 	}
@@ -294,40 +314,37 @@ static int fault_try(struct mmu *mmu, struct mmu_fault *fault)
 	return ret ? ret : -EAGAIN;
 }
 
-static int fault_memory(struct mmu *mmu, struct mmu_fault *fault)
+/* As fault_try(), or what mmu_fault() returns where there is no memory for this access. */
+static int fault_slot(struct mmu *mmu, struct mmu_fault *fault)
 {
-	/* Enough for a page to be faulted in, then written to, then tables; whoever races longer enters the guest. */
-	int tries = 4;
-	int ret;
-
-	do {
-		ret = fault_try(mmu, fault);
-	} while (ret == -EAGAIN && --tries);
-
-	while (fault->spare.nr)
-		mmu_free_table(fault->spare.table[--fault->spare.nr], mmu);
-	return ret == -EAGAIN || ret == -EHWPOISON ? 0 : ret;
+	fault->slots = srcu_dereference(mmu->slots, &mmu->srcu);
+	fault->slot = memslot_find(fault->slots, fault->gfn);
+	if (!fault->slot)
+		return MMU_FAULT_MMIO;
+	if ((fault->access & MMU_WRITE) && (fault->slot->flags & KVM_MEM_READONLY))
+		return MMU_FAULT_READONLY;
+	fault->hva = memslot_hva(fault->slot, fault->gfn);
+	return fault_try(mmu, fault);
 }
 
 int mmu_fault(struct mmu *mmu, u64 gpa, u32 access)
 {
 	struct mmu_fault fault = { .gfn = gpa >> PAGE_SHIFT, .access = access };
+	/* Enough for a page to be faulted in, then written to, then tables; whoever races longer enters the guest. */
+	int tries = 4;
 	int idx, ret;
 
 	if (current->mm != mmu->mm)
 		return -EIO;
+	do {
+		idx = srcu_read_lock(&mmu->srcu);
+		ret = fault_slot(mmu, &fault);
+		srcu_read_unlock(&mmu->srcu, idx);
+		if (ret == -ENOENT)
+			ret = host_fault_in(mmu->mm, fault.hva, access & MMU_WRITE) ?: -EAGAIN;
+	} while (ret == -EAGAIN && --tries);
 
-	idx = srcu_read_lock(&mmu->srcu);
-	fault.slots = srcu_dereference(mmu->slots, &mmu->srcu);
-	fault.slot = memslot_find(fault.slots, fault.gfn);
-	if (!fault.slot) {
-		ret = MMU_FAULT_MMIO;
-	} else if ((access & MMU_WRITE) && (fault.slot->flags & KVM_MEM_READONLY)) {
-		ret = MMU_FAULT_READONLY;
-	} else {
-		fault.hva = memslot_hva(fault.slot, fault.gfn);
-		ret = fault_memory(mmu, &fault);
-	}
-	srcu_read_unlock(&mmu->srcu, idx);
-	return ret;
+	while (fault.spare.nr)
+		mmu_free_table(fault.spare.table[--fault.spare.nr], mmu);
+	return ret == -EAGAIN || ret == -EHWPOISON ? 0 : ret;
 }

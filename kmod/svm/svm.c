@@ -131,6 +131,16 @@ static int allocate_cpus(void)
 	return 0;
 }
 
+static struct pgtable_format npt_format __ro_after_init;
+
+/* Nested tables have the sizes of pages that the host's own have (APM vol 2, 15.25.5). */
+static void choose_npt_format(void)
+{
+	npt_format = pgtable_format_npt;
+	if (boot_cpu_has(X86_FEATURE_GBPAGES))
+		npt_format.max_level = PGTABLE_1G;
+}
+
 static int svm_setup(struct vmm_caps *caps)
 {
 	u32 features = cpuid_edx(CPUID_SVM);
@@ -150,6 +160,7 @@ static int svm_setup(struct vmm_caps *caps)
 	svm_host.cr4_mce = __read_cr4() & X86_CR4_MCE;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, svm_host.xss);
+	choose_npt_format();
 
 	r = allocate_cpus();
 	if (r)
@@ -246,7 +257,7 @@ static void svm_cpu_disable(void)
 
 static const struct pgtable_format *svm_pgtable_format(void)
 {
-	return &pgtable_format_npt;
+	return &npt_format;
 }
 
 /* -- lifetime of a vCPU -- */
