@@ -416,6 +416,16 @@ unsigned int vcpu_run(struct vcpu *vcpu)
 	return vcpu->run->exit_reason;
 }
 
+int vcpu_run_errno(struct vcpu *vcpu)
+{
+	int ret;
+
+	do
+		ret = ioctl(vcpu->fd, KVM_RUN, 0);
+	while (ret && errno == EINTR);
+	return ret ? errno : 0;
+}
+
 static void fail_exit(struct vcpu *vcpu, const char *expected, const char *file, int line)
 {
 	struct kvm_run *run = vcpu->run;

@@ -96,6 +96,8 @@ int vcpu_set_msr(struct vcpu *vcpu, u32 index, u64 value);
 
 /* KVM_RUN until an exit that is not EINTR; a guest that failed or trapped fails the test. */
 unsigned int vcpu_run(struct vcpu *vcpu);
+/* KVM_RUN once, again only where it ends early for work of the host's: 0 or the errno. */
+int vcpu_run_errno(struct vcpu *vcpu);
 void vcpu_expect_at(struct vcpu *vcpu, unsigned int reason, const char *file, int line);
 u64 vcpu_sync_at(struct vcpu *vcpu, const char *file, int line);
 u64 vcpu_done_at(struct vcpu *vcpu, const char *file, int line);

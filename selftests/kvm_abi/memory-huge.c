@@ -313,7 +313,7 @@ TEST(hugetlb_shared)
 	CHECK_OK(ftruncate(fd, HUGE));
 	GUEST_VAR(&vm, first_page) = HUGE_PAGES;
 	GUEST_VAR(&vm, last_page) = HUGE_PAGES + 1;
-	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EFAULT);
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
 	check_words(8, HUGE_PAGES, 1);
 }
 

@@ -90,7 +90,7 @@ TEST(munmap_and_map_again)
 	CHECK_EQ(guest_increment(PAGE), 1);
 	CHECK_OK(munmap(memory + PAGE, PAGE));
 	GUEST_VAR(&vm, command) = GPA + PAGE;
-	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EFAULT);
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
 	CHECK(mmap(memory + PAGE, PAGE, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
 	WORD(1) = 0x1234;
@@ -104,11 +104,11 @@ TEST(mprotect_to_readonly_and_none)
 	CHECK_OK(mprotect(memory, PAGES * PAGE, PROT_READ));
 	CHECK_EQ(guest_read(PAGE), 1);
 	GUEST_VAR(&vm, command) = (GPA + PAGE) | 1;
-	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EFAULT);
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
 	CHECK_EQ(WORD(1), 1);
 	CHECK_OK(mprotect(memory, PAGES * PAGE, PROT_NONE));
 	GUEST_VAR(&vm, command) = GPA + 2 * PAGE;
-	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EFAULT);
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
 	CHECK_OK(mprotect(memory, PAGES * PAGE, PROT_READ | PROT_WRITE));
 	CHECK_EQ(vcpu_sync(&vcpu), 2); /* the increment that was refused */
 	CHECK_EQ(guest_read(2 * PAGE), 0);
@@ -124,7 +124,7 @@ TEST(mremap_moves_away)
 	CHECK(mremap(memory + 4 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere) ==
 	      elsewhere);
 	GUEST_VAR(&vm, command) = (GPA + 4 * PAGE) | 1;
-	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EFAULT);
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
 	CHECK_EQ(*(volatile u64 *)elsewhere, 1);
 	/* And back. */
 	CHECK(mremap(elsewhere, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, memory + 4 * PAGE) ==
@@ -225,7 +225,7 @@ TEST(shared_file_mapping)
 	CHECK_EQ(guest_read(PAGE), 500);
 	CHECK_OK(ftruncate(fd, PAGE));
 	GUEST_VAR(&vm, command) = GPA + PAGE;
-	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EFAULT);
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
 	CHECK_OK(ftruncate(fd, 2 * PAGE));
 	CHECK_EQ(vcpu_sync(&vcpu), 0);
 	CHECK_EQ(guest_read(0), 1);

@@ -132,15 +132,12 @@ TEST(host_memory_not_mapped)
 	struct vcpu vcpu;
 	struct vm vm;
 	void *hole;
-	int ret;
 
 	guest_start(&vm, &vcpu, 0, guest_read_gpa, GPA);
 	hole = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	munmap(hole, 2 * PAGE);
 	CHECK_OK(vm_set_slot(&vm, 1, 0, GPA, PAGE, hole));
-	ret = ioctl(vcpu.fd, KVM_RUN, 0);
-	CHECK_MSG(ret == -1 && errno == EFAULT, "KVM_RUN %d (%s), exit %u", ret, errno_name(errno),
-		  vcpu.run->exit_reason);
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
 	/* Once it is there, the same access succeeds. */
 	hole = mmap(hole, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 		    0);
@@ -228,7 +225,6 @@ TEST(write_to_readonly_mapping)
 	struct vcpu vcpu;
 	struct vm vm;
 	u64 *page;
-	int ret;
 
 	guest_start(&vm, &vcpu, 0, guest_read_then_write, 0);
 	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -236,8 +232,7 @@ TEST(write_to_readonly_mapping)
 	CHECK_OK(mprotect(page, PAGE, PROT_READ));
 	CHECK_OK(vm_set_slot(&vm, 1, 0, GPA, PAGE, page));
 	CHECK_EQ(vcpu_sync(&vcpu), 0x66);
-	ret = ioctl(vcpu.fd, KVM_RUN, 0);
-	CHECK_MSG(ret == -1 && errno == EFAULT, "KVM_RUN %d, exit %u", ret, vcpu.run->exit_reason);
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
 	CHECK_EQ(page[0], 0x66);
 	CHECK_OK(mprotect(page, PAGE, PROT_READ | PROT_WRITE));
 	vcpu_done(&vcpu);
