@@ -29,3 +29,7 @@ topology.src := launcher/machine/cpuid.c
 file.src := launcher/host/file.c launcher/error.c
 virtq.src := $(addprefix launcher/,virtio/queue.c machine/memory.c error.c)
 virtio_pci.src := $(addprefix launcher/,virtio/pci.c virtio/device.c virtio/worker.c virtio/queue.c device/pci.c device/msix.c machine/memory.c error.c)
+virtio := $(addprefix launcher/,virtio/device.c virtio/worker.c virtio/queue.c machine/memory.c error.c)
+virtio_blk.src := $(virtio) $(addprefix launcher/,virtio/blk.c host/aio.c host/disk.c host/file.c)
+virtio_blk.ldlibs := -l:liburing.a
+virtio_net.src := $(virtio) $(addprefix launcher/,virtio/net.c host/tap.c host/file.c)
