@@ -79,9 +79,6 @@ void event_raise(struct vcpu *vcpu, u8 vector, bool has_error, u32 error)
 	}
 	if (first)
 		first->valid = false;
-	/* No error codes in real mode (SDM vol 3, 20.1.4). */
-	if (!(vcpu_cr0(vcpu) & X86_CR0_PE))
-		has_error = false;
 	vcpu->exception = (struct vmm_event){
 		.valid = true,
 		.type = VMM_EVENT_EXCEPTION,
@@ -211,6 +208,19 @@ static void inject_nmi(struct vcpu *vcpu)
 	backend->inject(vcpu, &nmi);
 }
 
+/*
+ * Real mode has no error codes, and an entry that would deliver one fails (SDM vol 3, 20.1.4 and
+ * 27.2.1.3); yet an exit that interrupts the delivery of an exception notes one there too, and
+ * userspace may set one.
+ */
+static void inject(struct vcpu *vcpu, struct vmm_event *event)
+{
+	if (event->has_error && !(vcpu_cr0(vcpu) & X86_CR0_PE))
+		event->has_error = false;
+	backend->inject(vcpu, event);
+	event->valid = false;
+}
+
 static void inject_exception(struct vcpu *vcpu)
 {
 	/* Faults set RF in the flags that they push (SDM vol 3, 18.3.1.1); #DB as fault does so by
@@ -218,8 +228,7 @@ static void inject_exception(struct vcpu *vcpu)
 	if (vcpu->exception.vector != X86_TRAP_DB)
 		vcpu_set_reg(vcpu, VMM_REG_RFLAGS, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 	event_deliver_payload(vcpu);
-	backend->inject(vcpu, &vcpu->exception);
-	vcpu->exception.valid = false;
+	inject(vcpu, &vcpu->exception);
 }
 
 /* Neither is there anything to deliver nor does an exit still wait for a window to open. */
@@ -244,8 +253,7 @@ void event_deliver(struct vcpu *vcpu)
 	if (atomic_read(&vcpu->nmi_queued))
 		collect_nmis(vcpu);
 	if (unlikely(vcpu->requeue.valid)) {
-		backend->inject(vcpu, &vcpu->requeue);
-		vcpu->requeue.valid = false;
+		inject(vcpu, &vcpu->requeue);
 	} else if (vcpu->exception.valid) {
 		inject_exception(vcpu);
 	} else if (unlikely(vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ)) {
