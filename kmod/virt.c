@@ -16,9 +16,10 @@
 
 DEFINE_PER_CPU(bool, virt_on);
 
-/* Protects virt_users and emergency_registered; taken inside cpus_read_lock(). */
+/* Protects the three below; taken inside cpus_read_lock(). */
 static DEFINE_MUTEX(virt_lock);
 static unsigned int virt_users;
+static bool kvm_loaded; /* its vendor module: from before its init function to after its end */
 static bool emergency_registered;
 static bool stopped; /* set once by the reboot notifier */
 static int hotplug_state;
@@ -66,7 +67,8 @@ out:
 static int enable_error(const struct enable_result *result)
 {
 	if (atomic_read(&result->busy)) {
-		pr_info("%s is in use by another hypervisor on this machine (is KVM loaded and running a VM?)\n",
+		pr_info_ratelimited(
+			"%s is in use by another hypervisor: KVM, if loaded, runs a VM or was told to hold it (kvm.enable_virt_at_load)\n",
 			backend->name);
 		return -EBUSY;
 	}
@@ -79,9 +81,7 @@ static int enable_error(const struct enable_result *result)
 
 /*
  * VMX blocks INIT, so a crash kernel could not start the other CPUs: the panic path must leave VMX
- * on each CPU. There is one slot for this callback in the kernel and registering it twice is a
- * WARN; when KVM is loaded it holds the slot, and its callback looks at CR4.VMXE and EFER.SVME
- * only, so that it serves us too.
+ * on each CPU.
  */
 static void emergency_disable(void)
 {
@@ -91,21 +91,59 @@ static void emergency_disable(void)
 	}
 }
 
-static void emergency_register(void)
+/*
+ * virt_lock. There is one slot for that callback in the kernel, and to fill it twice is a WARN. KVM
+ * fills it unasked, when its vendor module is loaded or (newer kernels) when it turns virtualisation
+ * on; its callback looks at CR4.VMXE and EFER.SVME only, so that it serves us too. So the slot is
+ * ours only while that module is not there.
+ */
+static void emergency_update(void)
 {
-	if (__symbol_get("kvm_vcpu_halt")) {
-		__symbol_put("kvm_vcpu_halt");
+	bool want = virt_users && !kvm_loaded;
+
+	if (want == emergency_registered)
 		return;
-	}
-	cpu_emergency_register_virt_callback(emergency_disable);
-	emergency_registered = true;
+	if (want)
+		cpu_emergency_register_virt_callback(emergency_disable);
+	else
+		cpu_emergency_unregister_virt_callback(emergency_disable);
+	emergency_registered = want;
 }
 
-static void emergency_unregister(void)
+/* KVM is about to run its init function; or it is gone, perhaps because that failed. */
+static int module_callback(struct notifier_block *nb, unsigned long action, void *data)
 {
-	if (emergency_registered)
-		cpu_emergency_unregister_virt_callback(emergency_disable);
-	emergency_registered = false;
+	const struct module *module = data;
+
+	if (strcmp(module->name, "kvm_intel") && strcmp(module->name, "kvm_amd"))
+		return NOTIFY_DONE;
+	if (action != MODULE_STATE_COMING && action != MODULE_STATE_GOING)
+		return NOTIFY_DONE;
+	mutex_lock(&virt_lock);
+	kvm_loaded = action == MODULE_STATE_COMING;
+	emergency_update();
+	mutex_unlock(&virt_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block module_notifier = {
+	.notifier_call = module_callback,
+};
+
+/* Whether it was there before us cannot be asked, but its other half can. */
+static int watch_kvm(void)
+{
+	int r = register_module_notifier(&module_notifier);
+
+	if (r)
+		return r;
+	mutex_lock(&virt_lock);
+	if (__symbol_get("kvm_vcpu_halt")) {
+		__symbol_put("kvm_vcpu_halt");
+		kvm_loaded = true;
+	}
+	mutex_unlock(&virt_lock);
+	return 0;
 }
 
 int virt_get(void)
@@ -124,7 +162,7 @@ int virt_get(void)
 			virt_users--;
 			on_each_cpu(disable_here, NULL, 1);
 		} else {
-			emergency_register();
+			emergency_update();
 		}
 	}
 	mutex_unlock(&virt_lock);
@@ -137,7 +175,7 @@ void virt_put(void)
 	cpus_read_lock();
 	mutex_lock(&virt_lock);
 	if (--virt_users == 0) {
-		emergency_unregister();
+		emergency_update();
 		on_each_cpu(disable_here, NULL, 1);
 	}
 	mutex_unlock(&virt_lock);
@@ -219,11 +257,16 @@ int virt_init(void)
 	if (r < 0)
 		return r;
 	hotplug_state = r;
-	r = register_reboot_notifier(&reboot_notifier);
+	r = watch_kvm();
 	if (r)
 		goto out_hotplug;
+	r = register_reboot_notifier(&reboot_notifier);
+	if (r)
+		goto out_kvm;
 	compat_register_syscore(&virt_syscore);
 	return 0;
+out_kvm:
+	unregister_module_notifier(&module_notifier);
 out_hotplug:
 	cpuhp_remove_state(hotplug_state);
 	return r;
@@ -233,5 +276,6 @@ void virt_exit(void)
 {
 	compat_unregister_syscore(&virt_syscore);
 	unregister_reboot_notifier(&reboot_notifier);
+	unregister_module_notifier(&module_notifier);
 	cpuhp_remove_state(hotplug_state);
 }
