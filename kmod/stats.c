@@ -10,6 +10,7 @@
 static DEFINE_MUTEX(vms_lock); /* protects vms and vm->stats_link; a leaf */
 static LIST_HEAD(vms);
 static struct dentry *directory;
+static u64 gone_signals, gone_injections; /* vms_lock; of VMs that are no more */
 
 static const char *const exit_names[VMM_EXIT_NR] = {
 	[VMM_EXIT_UNKNOWN] = "unknown",
@@ -124,6 +125,25 @@ static int memory_show(struct seq_file *file, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(memory);
 
+/* Since the module was loaded, so that who looks after a VM has ended finds what it did. */
+static int eventfds_show(struct seq_file *file, void *unused)
+{
+	u64 signals, injections;
+	struct vm *vm;
+
+	mutex_lock(&vms_lock);
+	signals = gone_signals;
+	injections = gone_injections;
+	list_for_each_entry(vm, &vms, stats_link) {
+		signals += atomic64_read(&vm->ioeventfds.signals);
+		injections += atomic64_read(&vm->irqfds.injections);
+	}
+	mutex_unlock(&vms_lock);
+	seq_printf(file, "ioeventfd %llu\nirqfd %llu\n", signals, injections);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(eventfds);
+
 void stats_init(void)
 {
 	directory = debugfs_create_dir("vmm", NULL);
@@ -131,6 +151,7 @@ void stats_init(void)
 	debugfs_create_file("vcpus", 0444, directory, NULL, &vcpus_fops);
 	debugfs_create_file("exits", 0444, directory, NULL, &exits_fops);
 	debugfs_create_file("memory", 0444, directory, NULL, &memory_fops);
+	debugfs_create_file("eventfds", 0444, directory, NULL, &eventfds_fops);
 }
 
 void stats_exit(void)
@@ -149,5 +170,7 @@ void stats_remove_vm(struct vm *vm)
 {
 	mutex_lock(&vms_lock);
 	list_del(&vm->stats_link);
+	gone_signals += atomic64_read(&vm->ioeventfds.signals);
+	gone_injections += atomic64_read(&vm->irqfds.injections);
 	mutex_unlock(&vms_lock);
 }

@@ -33,6 +33,7 @@ struct irqfd {
 /* An edge, or a level that lasts until the guest has ended its interrupt. Any context. */
 static void irqfd_inject(const struct irqfd *irqfd)
 {
+	atomic64_inc(&irqfd->irqfds->injections);
 	if (irqfd->resamplefd) {
 		irqchip_set_irq(irqfd->irqchip, irqfd->gsi, IRQ_SOURCE_IRQFD, true);
 		return;
@@ -319,6 +320,7 @@ void irqfd_release(struct irqfds *irqfds)
 struct ioeventfd {
 	struct list_head link;
 	struct iobus_handler handler;
+	struct ioeventfds *ioeventfds;
 	struct iobus *bus;
 	u64 addr, datamatch;
 	u32 len; /* 0: any */
@@ -340,6 +342,7 @@ static int ioeventfd_write(struct iobus_handler *handler, u64 addr, int len, con
 		if (value != ioeventfd->datamatch)
 			return -EOPNOTSUPP;
 	}
+	atomic64_inc(&ioeventfd->ioeventfds->signals);
 	compat_eventfd_signal(ioeventfd->eventfd);
 	return 0;
 }
@@ -418,6 +421,7 @@ static int ioeventfd_assign(struct ioeventfds *ioeventfds, struct iobus *bus,
 		return ret;
 	}
 	ioeventfd->handler.ops = &ioeventfd_ops;
+	ioeventfd->ioeventfds = ioeventfds;
 	ioeventfd->bus = bus;
 	ioeventfd->addr = args->addr;
 	ioeventfd->len = args->len;

@@ -6,6 +6,7 @@
 #ifndef VMM_IRQ_EVENTFD_H
 #define VMM_IRQ_EVENTFD_H
 
+#include <linux/atomic.h>
 #include <linux/kvm.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -23,11 +24,13 @@ struct irqfds {
 	struct list_head dying; /* on their way out: freed by reap, or by whoever comes first */
 	struct list_head resampling; /* written under lock, read under RCU */
 	struct work_struct reap;
+	atomic64_t injections;
 };
 
 struct ioeventfds {
 	struct mutex lock;
 	struct list_head list; /* lock */
+	atomic64_t signals;
 };
 
 void irqfd_init(struct irqfds *irqfds);
