@@ -242,14 +242,11 @@ static bool nothing_to_do(struct vcpu *vcpu)
 
 /* By priority: what was under way, exceptions, NMI, interrupts (SDM vol 3, table 6-2). One per
  * entry. */
-void event_deliver(struct vcpu *vcpu)
+static noinline void deliver_one(struct vcpu *vcpu)
 {
 	bool injected = true, extint, irq_window;
 	int vector;
 
-	vcpu->news = false;
-	if (likely(nothing_to_do(vcpu)))
-		return;
 	if (atomic_read(&vcpu->nmi_queued))
 		collect_nmis(vcpu);
 	if (unlikely(vcpu->requeue.valid)) {
@@ -273,6 +270,13 @@ void event_deliver(struct vcpu *vcpu)
 	irq_window = vector >= 0 || event_user_irq_wanted(vcpu);
 	vcpu->windows = irq_window || vcpu->nmi_pending;
 	backend->set_windows(vcpu, irq_window, vcpu->nmi_pending > 0);
+}
+
+void event_deliver(struct vcpu *vcpu)
+{
+	vcpu->news = false;
+	if (unlikely(!nothing_to_do(vcpu)))
+		deliver_one(vcpu);
 }
 
 bool event_pending_wakeup(struct vcpu *vcpu)

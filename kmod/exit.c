@@ -632,6 +632,8 @@ int exit_complete_userspace(struct vcpu *vcpu)
 
 	vcpu->pending = VCPU_PENDING_NONE;
 	switch (pending) {
+	case VCPU_PENDING_OUT:
+		return pio_complete_out(vcpu);
 	case VCPU_PENDING_PIO:
 		return pio_complete(vcpu);
 	case VCPU_PENDING_MMIO:

@@ -113,6 +113,7 @@ int iobus_register(struct iobus *bus, u64 addr, u64 len, struct iobus_handler *h
 		kvfree(ranges);
 	} else {
 		rcu_assign_pointer(bus->ranges, ranges);
+		smp_store_release(&bus->additions, bus->additions + 1);
 		synchronize_srcu_expedited(bus->srcu);
 		kvfree(old);
 	}
@@ -203,4 +204,15 @@ int iobus_write(struct iobus *bus, u64 addr, int len, const void *data)
 	}
 	srcu_read_unlock(bus->srcu, idx);
 	return ret;
+}
+
+bool iobus_claimed(struct iobus *bus, u64 addr, int len)
+{
+	int idx = srcu_read_lock(bus->srcu);
+	const struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
+	unsigned int i = iobus_candidates(ranges, addr);
+	bool claimed = iobus_next(ranges, &i, addr, len);
+
+	srcu_read_unlock(bus->srcu, idx);
+	return claimed;
 }

@@ -35,6 +35,7 @@ struct iobus {
 	struct mutex lock; /* serialises register and unregister */
 	struct srcu_struct *srcu; /* readers of ranges, and the handlers called from there */
 	struct iobus_ranges __rcu *ranges;
+	u32 additions; /* ranges registered ever: what was nobody's may be somebody's when it changes */
 };
 
 int iobus_init(struct iobus *bus, struct srcu_struct *srcu);
@@ -54,5 +55,14 @@ void iobus_unregister(struct iobus *bus, struct iobus_handler *handler);
 /* 0 when a handler took the access, -EOPNOTSUPP when userspace has to. */
 int iobus_read(struct iobus *bus, u64 addr, int len, void *data);
 int iobus_write(struct iobus *bus, u64 addr, int len, const void *data);
+
+/* Read it before the question: the answer "no" holds for as long as it stays the same. */
+static inline u32 iobus_additions(const struct iobus *bus)
+{
+	return smp_load_acquire(&bus->additions);
+}
+
+/* Does any range hold the access, whether or not its handler takes it? */
+bool iobus_claimed(struct iobus *bus, u64 addr, int len);
 
 #endif

@@ -19,7 +19,7 @@ const struct ioctl_row *ioctl_find(const struct ioctl_row *rows, size_t nr, unsi
 	return NULL;
 }
 
-static noinline long call_fixed(const struct ioctl_row *row, void *object, unsigned long arg)
+long ioctl_call_fixed(const struct ioctl_row *row, void *object, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	size_t size = _IOC_SIZE(row->cmd);
@@ -43,10 +43,4 @@ out:
 	if (data != small)
 		kvfree(data);
 	return r;
-}
-
-long ioctl_call(const struct ioctl_row *row, void *object, unsigned long arg)
-{
-	/* KVM_RUN is one of these. */
-	return row->raw ? row->raw(object, arg) : call_fixed(row, object, arg);
 }

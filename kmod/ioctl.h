@@ -21,6 +21,11 @@ struct ioctl_row {
 };
 
 const struct ioctl_row *ioctl_find(const struct ioctl_row *rows, size_t nr, unsigned int cmd);
-long ioctl_call(const struct ioctl_row *row, void *object, unsigned long arg);
+long ioctl_call_fixed(const struct ioctl_row *row, void *object, unsigned long arg);
+
+static inline long ioctl_call(const struct ioctl_row *row, void *object, unsigned long arg)
+{
+	return row->raw ? row->raw(object, arg) : ioctl_call_fixed(row, object, arg);
+}
 
 #endif

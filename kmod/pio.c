@@ -32,6 +32,30 @@ static int ask_userspace(struct vcpu *vcpu)
 	return 0;
 }
 
+/* -- ports of userspace's devices: that no device in the kernel has one is found once -- */
+
+static u64 *miss_slot(struct vcpu *vcpu, u16 port)
+{
+	return &vcpu->pio.not_here[port % ARRAY_SIZE(vcpu->pio.not_here)];
+}
+
+/* Never 0, since size is not. */
+static u64 miss(u32 additions, u16 port, u8 size)
+{
+	return (u64)additions << 32 | port << 8 | size;
+}
+
+static bool is_userspaces(struct vcpu *vcpu, u16 port, u8 size)
+{
+	return *miss_slot(vcpu, port) == miss(iobus_additions(&vcpu->vm->pio), port, size);
+}
+
+static noinline void note_miss(struct vcpu *vcpu, u32 additions, u16 port, u8 size)
+{
+	if (!iobus_claimed(&vcpu->vm->pio, port, size))
+		*miss_slot(vcpu, port) = miss(additions, port, size);
+}
+
 /* -- IN, OUT -- */
 
 static void set_rax(struct vcpu *vcpu, u64 value, u8 size)
@@ -41,20 +65,42 @@ static void set_rax(struct vcpu *vcpu, u64 value, u8 size)
 	vcpu->regs[VMM_REG_RAX] = (vcpu->regs[VMM_REG_RAX] & ~mask) | value;
 }
 
+/* Of vcpu->exit.pio alone. */
+static int out_to_userspace(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	/* As many of these bytes as the size says. */
+	*(u32 *)data_page(vcpu) = vcpu->regs[VMM_REG_RAX];
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = KVM_EXIT_IO_OUT;
+	run->io.size = vcpu->exit.pio.size;
+	run->io.port = vcpu->exit.pio.port;
+	run->io.count = 1;
+	run->io.data_offset = VCPU_PIO_PAGE * PAGE_SIZE;
+	vcpu->pio.rip = vcpu_rip(vcpu);
+	vcpu->pending = VCPU_PENDING_OUT;
+	return 0;
+}
+
 static int simple(struct vcpu *vcpu)
 {
 	const struct vcpu_pio *pio = &vcpu->pio;
 	struct iobus *bus = &vcpu->vm->pio;
+	u32 additions = iobus_additions(bus);
 	u64 value = 0;
 
 	if (pio->in) {
-		if (iobus_read(bus, pio->port, pio->size, &value))
+		if (is_userspaces(vcpu, pio->port, pio->size))
 			return ask_userspace(vcpu);
+		if (iobus_read(bus, pio->port, pio->size, &value)) {
+			note_miss(vcpu, additions, pio->port, pio->size);
+			return ask_userspace(vcpu);
+		}
 		set_rax(vcpu, value, pio->size);
-	} else if (vcpu->exit.refused ||
-		   iobus_write(bus, pio->port, pio->size, &vcpu->regs[VMM_REG_RAX])) {
-		memcpy(data_page(vcpu), &vcpu->regs[VMM_REG_RAX], pio->size);
-		return ask_userspace(vcpu);
+	} else if (iobus_write(bus, pio->port, pio->size, &vcpu->regs[VMM_REG_RAX])) {
+		note_miss(vcpu, additions, pio->port, pio->size);
+		return out_to_userspace(vcpu);
 	}
 	return exit_skip_insn(vcpu);
 }
@@ -196,6 +242,8 @@ int pio_exit(struct vcpu *vcpu)
 {
 	struct vcpu_pio *pio = &vcpu->pio;
 
+	if (likely(vcpu->exit.refused))
+		return out_to_userspace(vcpu);
 	/* The rest of it string() fills in. */
 	pio->port = vcpu->exit.pio.port;
 	pio->size = vcpu->exit.pio.size;
@@ -210,12 +258,25 @@ int pio_exit(struct vcpu *vcpu)
 bool pio_exit_fast(struct vcpu *vcpu)
 {
 	struct vmm_exit *exit = &vcpu->exit;
+	u32 additions;
 
 	if (exit->pio.in || exit->pio.string)
 		return false;
+	exit->refused = true;
+	if (is_userspaces(vcpu, exit->pio.port, exit->pio.size))
+		return false;
+	additions = iobus_additions(&vcpu->vm->pio);
 	exit->refused = iobus_write(&vcpu->vm->pio, exit->pio.port, exit->pio.size,
 				    &vcpu->regs[VMM_REG_RAX]);
+	if (exit->refused)
+		note_miss(vcpu, additions, exit->pio.port, exit->pio.size);
 	return !exit->refused;
+}
+
+int pio_complete_out(struct vcpu *vcpu)
+{
+	/* Userspace moved the vCPU elsewhere: the instruction is not ours to finish. */
+	return likely(vcpu_rip(vcpu) == vcpu->pio.rip) ? exit_skip_insn(vcpu) : 1;
 }
 
 int pio_complete(struct vcpu *vcpu)
@@ -228,9 +289,7 @@ int pio_complete(struct vcpu *vcpu)
 		return 1;
 	if (pio->string)
 		return finish_round(vcpu);
-	if (pio->in) {
-		memcpy(&value, data_page(vcpu), pio->size);
-		set_rax(vcpu, value, pio->size);
-	}
+	memcpy(&value, data_page(vcpu), pio->size);
+	set_rax(vcpu, value, pio->size);
 	return exit_skip_insn(vcpu);
 }

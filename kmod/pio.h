@@ -11,7 +11,8 @@ struct vcpu;
 int pio_exit(struct vcpu *vcpu);
 /* Interrupts off: true when a device in the kernel took the OUT. As exit_handle_fast(). */
 bool pio_exit_fast(struct vcpu *vcpu);
-/* Userspace has answered. */
+/* Userspace has answered: IN, INS, OUTS; or has taken a plain OUT. */
 int pio_complete(struct vcpu *vcpu);
+int pio_complete_out(struct vcpu *vcpu);
 
 #endif

@@ -141,7 +141,7 @@ static int try_enter(struct vcpu *vcpu)
 	/* Pairs with vcpu_kick() and vm_flush_tlb(): they see IN_GUEST, or what they did is seen
 	 * below. */
 	smp_mb();
-	if (unlikely(must_leave(vcpu) || !virt_enabled_here())) {
+	if (unlikely(must_leave(vcpu) || vcpu->cpu < 0 || !virt_enabled_here())) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		goto out;
 	}
@@ -238,12 +238,12 @@ static int ioapic_eoi_to_user(struct vcpu *vcpu)
 	return 1;
 }
 
-/* What has to happen before the guest may be entered. 1: nothing more. */
+/* What keeps the guest from being entered. 1: try again. */
 static int prepare(struct vcpu *vcpu)
 {
 	int r;
 
-	if (unlikely(vcpu->requests)) {
+	if (vcpu->requests) {
 		take_requests(vcpu);
 		if (test_bit(VCPU_REQ_TPR_ACCESS, &vcpu->requests))
 			return vapic_exit(vcpu);
@@ -253,23 +253,26 @@ static int prepare(struct vcpu *vcpu)
 				return r;
 		}
 	}
-	if (unlikely(vcpu->lapic && lapic_has_events(vcpu->lapic)))
+	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
 		event_take_apic(vcpu);
-	if (unlikely(vcpu->triple_fault)) {
+	if (vcpu->triple_fault) {
 		vcpu->triple_fault = false;
 		return exit_to_user(vcpu, KVM_EXIT_SHUTDOWN);
 	}
-	if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
+	if (vcpu->mp_state != KVM_MP_STATE_RUNNABLE) {
 		r = wait_until_runnable(vcpu);
 		if (r <= 0)
 			return r;
 	}
-	if (unlikely(thread_work_pending() || vcpu->cpu < 0)) {
-		r = do_pending_work(vcpu);
-		if (r <= 0)
-			return r;
-	}
-	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE ? 1 : 2;
+	if (thread_work_pending() || vcpu->cpu < 0 || virt_stopped())
+		return do_pending_work(vcpu);
+	return 1;
+}
+
+/* What the vCPU's own thread finds, before it looks at what others want of it. */
+static bool runnable(const struct vcpu *vcpu)
+{
+	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE && !vcpu->triple_fault;
 }
 
 static int run_loop(struct vcpu *vcpu)
@@ -277,13 +280,14 @@ static int run_loop(struct vcpu *vcpu)
 	int r;
 
 	for (;;) {
-		r = prepare(vcpu);
-		if (r <= 0)
-			return r;
 		if (unlikely(vcpu->vapic.gpa))
 			vapic_to_guest(vcpu);
-		if (r == 2 || !try_enter(vcpu))
+		if (unlikely(!runnable(vcpu) || !try_enter(vcpu))) {
+			r = prepare(vcpu);
+			if (r <= 0)
+				return r;
 			continue;
+		}
 		if (unlikely(vcpu->vapic.gpa))
 			vapic_from_guest(vcpu);
 		r = exit_handle(vcpu);
@@ -303,8 +307,13 @@ static void fill_run_page(struct vcpu *vcpu)
 
 	run->if_flag = !!(vcpu_rflags(vcpu) & X86_EFLAGS_IF);
 	run->flags = 0;
-	run->cr8 = state_get_cr8(vcpu);
-	run->apic_base = vcpu->lapic ? lapic_get_base(vcpu->lapic) : vcpu->apic_base;
+	if (likely(vcpu->lapic)) {
+		run->cr8 = lapic_get_cr8(vcpu->lapic);
+		run->apic_base = lapic_get_base(vcpu->lapic);
+	} else {
+		run->cr8 = vcpu->cr8;
+		run->apic_base = vcpu->apic_base;
+	}
 	run->ready_for_interrupt_injection = !vcpu->user_pic || ready_for_user_irq(vcpu);
 }
 
@@ -323,26 +332,72 @@ static int run_with_fpu(struct vcpu *vcpu)
 	return r;
 }
 
-int vcpu_run(struct vcpu *vcpu)
+static bool syncs_registers(const struct kvm_run *run)
 {
-	sigset_t saved;
+	return READ_ONCE(run->kvm_dirty_regs) | READ_ONCE(run->kvm_valid_regs);
+}
+
+/* Loaded. */
+static int run_loaded(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
 	int r = 0;
 
-	yield_set_thread(vcpu);
-	if (vcpu->sigset_active)
-		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
-	if (!vcpu->lapic)
-		r = state_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8));
-	if (!r &&
-	    unlikely(READ_ONCE(vcpu->run->kvm_dirty_regs) | READ_ONCE(vcpu->run->kvm_valid_regs)))
+	if (unlikely(!vcpu->lapic))
+		r = state_set_cr8(vcpu, READ_ONCE(run->cr8));
+	if (!r && unlikely(syncs_registers(run)))
 		r = state_sync_from_user(vcpu);
-	if (!r)
+	if (likely(!r))
 		r = run_with_fpu(vcpu);
 	fill_run_page(vcpu);
-	if (unlikely(READ_ONCE(vcpu->run->kvm_valid_regs)))
+	if (unlikely(READ_ONCE(run->kvm_valid_regs)))
 		state_sync_to_user(vcpu);
+	return r;
+}
+
+static int load_and_run(struct vcpu *vcpu)
+{
+	int r = vcpu_load(vcpu);
+
+	if (unlikely(r))
+		return r;
+	r = run_loaded(vcpu);
+	vcpu_put(vcpu);
+	return r;
+}
+
+static noinline int run_with_sigset(struct vcpu *vcpu)
+{
+	sigset_t saved;
+	int r;
+
+	sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+	r = load_and_run(vcpu);
+	sigprocmask(SIG_SETMASK, &saved, NULL);
+	return r;
+}
+
+/* Userspace wants to be back at once, nothing is half done, and the run page needs no VMCS. */
+static bool leaves_at_once(const struct vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->run->compat_immediate_exit) && vcpu->pending == VCPU_PENDING_NONE &&
+	       !vcpu->user_pic && vcpu->regs_avail & BIT(VMM_REG_RFLAGS) &&
+	       !syncs_registers(vcpu->run);
+}
+
+int vcpu_run(struct vcpu *vcpu)
+{
+	int r;
+
+	yield_set_thread(vcpu);
+	if (unlikely(leaves_at_once(vcpu))) {
+		r = exit_interrupted(vcpu);
+		fill_run_page(vcpu);
+	} else if (unlikely(vcpu->sigset_active)) {
+		r = run_with_sigset(vcpu);
+	} else {
+		r = load_and_run(vcpu);
+	}
 	trace_vmm_userspace(vcpu, r);
-	if (vcpu->sigset_active)
-		sigprocmask(SIG_SETMASK, &saved, NULL);
 	return r;
 }

@@ -336,7 +336,7 @@ static long set_attr(void *object, void *data)
 }
 
 static const struct ioctl_row vcpu_ioctls[] = {
-	{ .cmd = KVM_RUN, .load = true, .raw = run },
+	{ .cmd = KVM_RUN, .raw = run }, /* the first: vcpu_ioctl() does not search for it */
 	{ .cmd = KVM_INTERRUPT, .fixed = interrupt },
 	{ .cmd = KVM_NMI, .raw = nmi },
 	{ .cmd = KVM_SET_SIGNAL_MASK, .raw = set_signal_mask },
@@ -384,15 +384,17 @@ static const struct ioctl_row vcpu_ioctls[] = {
 
 static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	const struct ioctl_row *row = vcpu_ioctls;
 	struct vcpu *vcpu = file->private_data;
-	const struct ioctl_row *row;
 	long r;
 
-	if (vcpu->vm->mm != current->mm)
+	if (unlikely(vcpu->vm->mm != current->mm))
 		return -EIO;
-	row = ioctl_find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
-	if (!row)
-		return -ENOTTY;
+	if (unlikely(cmd != KVM_RUN)) {
+		row = ioctl_find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
+		if (!row)
+			return -ENOTTY;
+	}
 	/* Others may want to send one to a vCPU that runs: it needs nothing of the vCPU's thread.
 	 */
 	if (row->cmd == KVM_NMI)

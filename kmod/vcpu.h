@@ -91,6 +91,7 @@ enum vcpu_request {
 /* What KVM_RUN has to finish when userspace comes back. */
 enum vcpu_pending {
 	VCPU_PENDING_NONE,
+	VCPU_PENDING_OUT,
 	VCPU_PENDING_PIO,
 	VCPU_PENDING_MMIO,
 	VCPU_PENDING_STORE,
@@ -107,6 +108,7 @@ struct vcpu_pio {
 	u32 count; /* elements of this round */
 	u64 address; /* linear, of the first byte in guest memory; string only */
 	u64 rip; /* of the instruction, while userspace answers */
+	u64 not_here[4]; /* ports that no device in the kernel has: pio.c */
 };
 
 /* Instructions that were decoded: devices are driven by a few of them, over and over. */
@@ -286,6 +288,6 @@ static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 /* INIT or power-on state (SDM vol 3, table 10-1); loaded. */
 void vcpu_reset(struct vcpu *vcpu, bool init);
 
-int vcpu_run(struct vcpu *vcpu); /* KVM_RUN; loaded, mutex held */
+int vcpu_run(struct vcpu *vcpu); /* KVM_RUN; mutex held, not loaded */
 
 #endif
