@@ -188,7 +188,7 @@ static int finish_round(struct vcpu *vcpu)
 	return advance(vcpu);
 }
 
-static int string(struct vcpu *vcpu)
+static noinline int string(struct vcpu *vcpu)
 {
 	const struct insn_operand *memory;
 	struct vcpu_pio *pio = &vcpu->pio;

@@ -389,7 +389,8 @@ int vcpu_run(struct vcpu *vcpu)
 {
 	int r;
 
-	yield_set_thread(vcpu);
+	if (unlikely(vcpu->yield.pid != task_pid(current)))
+		yield_set_thread(vcpu);
 	if (unlikely(leaves_at_once(vcpu))) {
 		r = exit_interrupted(vcpu);
 		fill_run_page(vcpu);

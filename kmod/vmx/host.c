@@ -218,7 +218,7 @@ void vmx_switch_to_guest(struct vcpu_vmx *vmx)
 	vmx->guest_msrs = true;
 }
 
-static void reload_segments(const struct vcpu_vmx *vmx)
+static noinline void reload_segments(const struct vcpu_vmx *vmx)
 {
 	if (vmx->host.ldt)
 		asm volatile("lldt %0" : : "m"(vmx->host.ldt));
@@ -252,7 +252,8 @@ void vmx_switch_to_host(struct vcpu_vmx *vmx)
 	 * The exit made the limits of TSS and GDT 0x67 and 0xffff: no I/O bitmap, and room behind
 	 * the GDT.
 	 */
-	invalidate_tss_limit();
+	if (unlikely(!this_cpu_read(__tss_limit_invalid)))
+		invalidate_tss_limit();
 	native_load_gdt(this_cpu_ptr(&host_gdt));
 }
 
