@@ -6,6 +6,7 @@
 #ifndef VMM_IOBUS_H
 #define VMM_IOBUS_H
 
+#include <linux/compiler.h>
 #include <linux/mutex.h>
 #include <linux/srcu.h>
 #include <linux/types.h>

@@ -534,6 +534,15 @@ static void check_lengths(u64 addr, u32 flags)
 		for (len = 1; len <= max; len *= 2)
 			CHECK_EQ(exit_length(), len);
 		CHECK_EQ(drain(fd), 0);
+		/* And back, although they were known to be userspace's. */
+		CHECK_EQ(exit_length(), 0);
+		CHECK_OK(ioeventfd(fd, addr, lens[i], flags, 0));
+		vcpu_set_long_mode(&vcpu, guest_each_length, addr);
+		for (len = 1; len <= max; len *= 2)
+			if (lens[i] && len != lens[i])
+				CHECK_EQ(exit_length(), len);
+		CHECK_EQ(exit_length(), 0);
+		CHECK_EQ(drain(fd), lens[i] ? lens[i] <= max : max == 4 ? 3 : 4);
 		vcpu_destroy(&vcpu);
 		vm_destroy(&vm);
 		close(fd);

@@ -185,6 +185,23 @@ START_TEST(irq_iobus_waits_for_readers)
 }
 END_TEST
 
+/* Who remembers that an address is nobody's has to hear of all that could change it. */
+START_TEST(irq_iobus_claimed)
+{
+	struct device refusing = { .handler = { &device_ops }, .result = -EOPNOTSUPP };
+	u32 additions = iobus_additions(&bus);
+
+	ck_assert(!iobus_claimed(&bus, 0x510, 4));
+	ck_assert_int_eq(iobus_register(&bus, 0x510, 4, &refusing.handler), 0);
+	ck_assert_uint_ne(iobus_additions(&bus), additions);
+	ck_assert(iobus_claimed(&bus, 0x510, 4));
+	ck_assert(!iobus_claimed(&bus, 0x512, 4));
+	ck_assert_int_eq(refusing.calls, 0);
+	iobus_unregister(&bus, &refusing.handler);
+	ck_assert(!iobus_claimed(&bus, 0x510, 4));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("iobus");
@@ -199,6 +216,7 @@ int main(void)
 	tcase_add_test(tcase, irq_iobus_overlap);
 	tcase_add_test(tcase, irq_iobus_limits);
 	tcase_add_test(tcase, irq_iobus_waits_for_readers);
+	tcase_add_test(tcase, irq_iobus_claimed);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
