@@ -33,3 +33,5 @@ virtio := $(addprefix launcher/,virtio/device.c virtio/worker.c virtio/queue.c m
 virtio_blk.src := $(virtio) $(addprefix launcher/,virtio/blk.c host/aio.c host/disk.c host/file.c)
 virtio_blk.ldlibs := -l:liburing.a
 virtio_net.src := $(virtio) $(addprefix launcher/,virtio/net.c host/tap.c host/file.c)
+virtio_random.src := $(virtio) $(addprefix launcher/,virtio/blk.c virtio/net.c virtio/console.c virtio/rng.c host/aio.c host/disk.c host/tap.c host/endpoint.c host/file.c)
+virtio_random.ldlibs := -l:liburing.a
