@@ -30,6 +30,9 @@ selftests: ## the programs that run in the test hosts
 check: ## all tests; narrow with HOST=svm|vmx KERNEL=6.1|6.12 TESTS=pattern
 	@HOST=$(HOST) KERNEL=$(KERNEL) TESTS='$(TESTS)' scripts/check
 
+check-kvm-selftests: ## KVM's own selftests on ours and on KVM, side by side; TESTS=pattern
+	@scripts/kvm-selftests run '$(TESTS)'
+
 bench: module ## exits and VMs measured on KVM and on ours, in one vmx host; BENCH=--tsv, KERNEL=6.12
 	@$(MAKE) -C selftests/bench
 	@scripts/testhost --host vmx --kernel $(KERNEL) --kvm --vmm --copy build/selftests/bench -- ./bench $(BENCH)
@@ -63,6 +66,6 @@ distclean: ## build/ altogether
 	rm -rf $(out)
 
 help: ## this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s%s\n", $$1, $$2 }' Makefile
 
-.PHONY: all module sparse launcher unit selftests check bench fuzz demo format setup install clean distclean help
+.PHONY: all module sparse launcher unit selftests check check-kvm-selftests bench fuzz demo format setup install clean distclean help

@@ -84,10 +84,8 @@ static const struct row vcpu_rows[] = {
 	VCPU_COUNTER("directed_yield_successful", yield.successful),
 };
 
-struct descriptor {
-	struct kvm_stats_desc desc;
-	char name[NAME_SIZE];
-};
+/* Newer kernels give the struct a name of their own length; for userspace it has none. */
+#define DESCRIPTOR_SIZE (offsetof(struct kvm_stats_desc, name) + NAME_SIZE)
 
 /* What one descriptor of userspace's reads. */
 struct binary_stats {
@@ -109,7 +107,7 @@ static struct file_layout layout_of(const struct binary_stats *stats)
 
 	layout.name = sizeof(struct kvm_stats_header);
 	layout.descriptors = layout.name + NAME_SIZE;
-	layout.values = layout.descriptors + stats->nr * sizeof(struct descriptor);
+	layout.values = layout.descriptors + stats->nr * DESCRIPTOR_SIZE;
 	layout.end = layout.values + stats->nr * sizeof(u64);
 	return layout;
 }
@@ -129,7 +127,7 @@ static u64 value_of(const struct row *row, const void *object)
 static void write_file(const struct binary_stats *stats, const struct file_layout *layout,
 		       void *file)
 {
-	struct descriptor *descriptor = file + layout->descriptors;
+	void *at = file + layout->descriptors;
 	struct kvm_stats_header *header = file;
 	u64 *values = file + layout->values;
 	u32 i;
@@ -140,12 +138,14 @@ static void write_file(const struct binary_stats *stats, const struct file_layou
 	header->desc_offset = layout->descriptors;
 	header->data_offset = layout->values;
 	memcpy(file + layout->name, stats->name, NAME_SIZE);
-	for (i = 0; i < stats->nr; i++) {
-		descriptor[i].desc.flags = stats->rows[i].flags;
-		descriptor[i].desc.exponent = stats->rows[i].exponent;
-		descriptor[i].desc.size = 1;
-		descriptor[i].desc.offset = i * sizeof(u64);
-		strscpy(descriptor[i].name, stats->rows[i].name, NAME_SIZE);
+	for (i = 0; i < stats->nr; i++, at += DESCRIPTOR_SIZE) {
+		struct kvm_stats_desc *desc = at;
+
+		desc->flags = stats->rows[i].flags;
+		desc->exponent = stats->rows[i].exponent;
+		desc->size = 1;
+		desc->offset = i * sizeof(u64);
+		strscpy(at + offsetof(struct kvm_stats_desc, name), stats->rows[i].name, NAME_SIZE);
 		values[i] = value_of(&stats->rows[i], stats->object);
 	}
 }
