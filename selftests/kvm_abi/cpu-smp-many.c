@@ -14,6 +14,8 @@
 
 #define MAX_VCPUS 64
 #define NR 4
+#define STORM_ROUNDS 100
+#define LOCK_ROUNDS 100
 
 volatile u64 apic_x2;
 static struct vm vm;
@@ -171,9 +173,8 @@ static void guest_storm(u64 rounds)
 	part(NR);
 }
 
-static void start_rounds(void (*entry)(u64), u64 in_bochs, u64 in_qemu)
+static void start_rounds(void (*entry)(u64), u64 rounds)
 {
-	u64 rounds = host_is_emulated_vmx() ? in_bochs : in_qemu;
 	unsigned int i;
 
 	apic_x2 = 1;
@@ -185,15 +186,13 @@ static void start_rounds(void (*entry)(u64), u64 in_bochs, u64 in_qemu)
 TEST(ipi_storm, .timeout = 90)
 {
 	unsigned int target, sender;
-	u64 rounds = host_is_emulated_vmx() ? 1000 : 100;
-
 	guest_handlers[0x61] = on_storm;
-	start_rounds(guest_storm, 1000, 100);
+	start_rounds(guest_storm, STORM_ROUNDS);
 	run_all(NR);
 	for (target = 0; target < NR; target++)
 		for (sender = 0; sender < NR; sender++)
 			if (target != sender)
-				CHECK_EQ(GUEST_VAR(&vm, answered)[target][sender], rounds);
+				CHECK_EQ(GUEST_VAR(&vm, answered)[target][sender], STORM_ROUNDS);
 }
 
 /* --- a page is remapped under all --- */
@@ -254,7 +253,7 @@ static void guest_shootdown(u64 rounds)
 TEST(tlb_shootdown, .timeout = 90)
 {
 	guest_handlers[0x62] = on_shootdown;
-	start_rounds(guest_shootdown, 1000, 100);
+	start_rounds(guest_shootdown, 50);
 	run_all(NR);
 }
 
@@ -310,7 +309,7 @@ TEST(init_sipi_again_and_again, .timeout = 60)
 
 	apic_x2 = 1;
 	vm_create(&vm, VM_IRQCHIP);
-	make_vcpu(0, guest_restart, host_is_emulated_vmx() ? 1000 : 200);
+	make_vcpu(0, guest_restart, 200);
 	vcpu_create(&vm, &vcpu[1], 1);
 	vcpu_get_sregs(&vcpu[1], &sregs);
 	sregs.apic_base |= 1 << 10;
@@ -361,7 +360,7 @@ static void guest_halt_race(u64 rounds)
 TEST(kick_against_halt, .timeout = 120)
 {
 	guest_handlers[0x63] = on_ball;
-	start_rounds(guest_halt_race, 4000, 1000);
+	start_rounds(guest_halt_race, 1000);
 	run_all(NR);
 }
 
@@ -390,11 +389,9 @@ static void guest_lock(u64 rounds)
 
 TEST(ticket_lock_overcommitted, .timeout = 120)
 {
-	u64 rounds = host_is_emulated_vmx() ? 500 : 100;
-
-	start_rounds(guest_lock, 500, 100);
+	start_rounds(guest_lock, LOCK_ROUNDS);
 	run_all(NR);
-	CHECK_EQ(GUEST_VAR(&vm, passed), NR * rounds);
+	CHECK_EQ(GUEST_VAR(&vm, passed), NR * LOCK_ROUNDS);
 }
 
 /* --- signals, ioctls and closing, while they run --- */
