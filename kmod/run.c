@@ -392,7 +392,8 @@ int vcpu_run(struct vcpu *vcpu)
 	if (unlikely(vcpu->yield.pid != task_pid(current)))
 		yield_set_thread(vcpu);
 	if (unlikely(leaves_at_once(vcpu))) {
-		r = exit_interrupted(vcpu);
+		/* The reason stays, as in run_with_fpu(). */
+		r = -EINTR;
 		fill_run_page(vcpu);
 	} else if (unlikely(vcpu->sigset_active)) {
 		r = run_with_sigset(vcpu);

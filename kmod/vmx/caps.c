@@ -30,13 +30,13 @@ struct vmx_caps vmx_caps __ro_after_init;
 
 /*
  * What a guest may set in CR4 if the CPU can: CET, user interrupts, key locker and the like are not
- * handled.
+ * handled, and PKRU is not switched. XSAVE is the guest's only where the host uses it.
  */
 #define CR4_KNOWN                                                                           \
 	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE | \
 	 X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |    \
 	 X86_CR4_UMIP | X86_CR4_LA57 | X86_CR4_FSGSBASE | X86_CR4_PCIDE | X86_CR4_OSXSAVE | \
-	 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE)
+	 X86_CR4_SMEP | X86_CR4_SMAP)
 
 struct control_word {
 	u32 msr;
@@ -204,5 +204,7 @@ void vmx_find_caps(struct vmm_caps *caps)
 		.guest_phys_bits = min_t(u8, 48, boot_cpu_data.x86_phys_bits),
 		.cr4_allowed = read_capability(MSR_IA32_VMX_CR4_FIXED1) & CR4_KNOWN,
 	};
+	if (!boot_cpu_has(X86_FEATURE_XSAVE))
+		caps->cr4_allowed &= ~(u64)X86_CR4_OSXSAVE;
 	vmx_caps.cr0_fixed1 = read_capability(MSR_IA32_VMX_CR0_FIXED0) & ~(X86_CR0_PE | X86_CR0_PG);
 }

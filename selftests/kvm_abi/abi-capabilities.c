@@ -157,6 +157,49 @@ TEST(cpuid_after_the_first_entry)
 	vcpu_sync(&vcpu);
 }
 
+/* Before KVM_SET_CPUID2 a vCPU may have every CR4 bit that KVM_GET_SUPPORTED_CPUID speaks for, and no other. */
+TEST(cr4_without_cpuid)
+{
+	static const struct {
+		u8 cr4_bit;
+		u32 function;
+		bool ebx;
+		u8 cpuid_bit;
+	} bits[] = {
+		{ 11, 7, false, 2 }, /* UMIP */
+		{ 12, 7, false, 16 }, /* LA57 */
+		{ 16, 7, true, 0 }, /* FSGSBASE */
+		{ 17, 1, false, 17 }, /* PCIDE */
+		{ 18, 1, false, 26 }, /* OSXSAVE */
+		{ 20, 7, true, 7 }, /* SMEP */
+		{ 21, 7, true, 20 }, /* SMAP */
+		{ 22, 7, false, 3 }, /* PKE */
+	};
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + ENTRIES * sizeof(cpuid->entries[0]));
+	struct kvm_sregs sregs, changed;
+	unsigned int i;
+	int fd;
+
+	vm_create(&vm, 0);
+	cpuid->nent = ENTRIES;
+	CHECK_OK(ioctl(vm.dev, KVM_GET_SUPPORTED_CPUID, cpuid));
+	fd = CHECK_OK(ioctl(vm.fd, KVM_CREATE_VCPU, 0));
+	CHECK_OK(ioctl(fd, KVM_GET_SREGS, &sregs));
+	for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		const struct kvm_cpuid_entry2 *entry = leaf(cpuid, bits[i].function);
+		u32 reg = bits[i].ebx ? entry->ebx : entry->ecx;
+		bool want = reg >> bits[i].cpuid_bit & 1;
+
+		changed = sregs;
+		changed.cr4 |= 1ull << bits[i].cr4_bit;
+		CHECK_MSG(!ioctl(fd, KVM_SET_SREGS, &changed) == want, "CR4 bit %u",
+			  bits[i].cr4_bit);
+	}
+	/* Older than virtualization: VME, PVI, TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT. */
+	sregs.cr4 |= 0x7ff;
+	CHECK_OK(ioctl(fd, KVM_SET_SREGS, &sregs));
+}
+
 TEST(mmu_pages)
 {
 	vm_create(&vm, 0);

@@ -62,6 +62,10 @@ TEST(immediate_exit)
 	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EINTR);
 	vcpu.run->immediate_exit = 0;
 	CHECK_EQ(vcpu.run->exit_reason, KVM_EXIT_IO);
+	vcpu.run->immediate_exit = 1;
+	CHECK_ERR(ioctl(vcpu.fd, KVM_RUN, 0), EINTR);
+	vcpu.run->immediate_exit = 0;
+	CHECK_EQ(vcpu.run->exit_reason, KVM_EXIT_IO);
 	CHECK_EQ(vcpu_sync(&vcpu), 2);
 }
 
