@@ -33,6 +33,9 @@ check: ## all tests; narrow with HOST=svm|vmx KERNEL=6.1|6.12 TESTS=pattern
 check-kvm-selftests: ## KVM's own selftests on ours and on KVM, side by side; TESTS=pattern
 	@scripts/kvm-selftests run '$(TESTS)'
 
+check-sanitize: ## the selftests in an svm host whose kernel has KASAN, UBSAN, lockdep, kmemleak; TESTS=pattern
+	@KERNEL=sanitize TESTS='$(TESTS)' scripts/check
+
 bench: module ## exits and VMs measured on KVM and on ours, in one vmx host; BENCH=--tsv, KERNEL=6.12
 	@$(MAKE) -C selftests/bench
 	@scripts/testhost --host vmx --kernel $(KERNEL) --kvm --vmm --copy build/selftests/bench -- ./bench $(BENCH)
@@ -68,4 +71,4 @@ distclean: ## build/ altogether
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s%s\n", $$1, $$2 }' Makefile
 
-.PHONY: all module sparse launcher unit selftests check check-kvm-selftests bench fuzz demo format setup install clean distclean help
+.PHONY: all module sparse launcher unit selftests check check-sanitize check-kvm-selftests bench fuzz demo format setup install clean distclean help

@@ -584,6 +584,60 @@ static void unload(const char *module)
 	trouble("%s.ko cannot be unloaded after the command ended: %s", module, strerror(errno));
 }
 
+#define KMEMLEAK "/sys/kernel/debug/kmemleak"
+#define KMEMLEAK_AGE 6 /* seconds; younger objects it lets be for 5 */
+
+/* One object that kmemleak found: what it says about it joins the kernel log. */
+static void report_leak(char *text)
+{
+	char line[512], *save = NULL;
+
+	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		int n = snprintf(line, sizeof(line), "[    kmemleak] %s\n", l);
+
+		wire_send(WIRE_KMSG, line, n < (int)sizeof(line) ? n : (int)sizeof(line) - 1);
+	}
+}
+
+/* A frame in a module ends in the module's name; after the module is gone it is a number instead of a symbol. */
+static bool names_module(const char *object)
+{
+	const char *trace = strstr(object, "backtrace:");
+
+	return trace && (strstr(trace, "]\n") || strstr(trace, "] 0xffffffff"));
+}
+
+/* Lockdep's proofs make the millions of locks that a scan takes three times as dear. */
+static void scan_for_leaks(void)
+{
+	write_file("/proc/sys/kernel/prove_locking", "0");
+	write_file(KMEMLEAK, "scan");
+	write_file("/proc/sys/kernel/prove_locking", "1");
+}
+
+/* What nothing refers to any more, and whose content was the same at the scan before. */
+static void report_leaks(void)
+{
+	static const char mark[] = "unreferenced object";
+	char *text = read_file(KMEMLEAK, NULL), *object, *next;
+	unsigned int leaks = 0;
+
+	for (object = text ? strstr(text, mark) : NULL; object; object = next) {
+		next = strstr(object + 1, mark);
+		if (next)
+			*next = '\0';
+		if (names_module(object)) {
+			leaks++;
+			report_leak(object);
+		}
+		if (next)
+			*next = mark[0];
+	}
+	if (leaks)
+		trouble("kmemleak: %u objects of modules leaked", leaks);
+	free(text);
+}
+
 static void end_all_others(void)
 {
 	kill(-1, SIGKILL);
@@ -596,6 +650,7 @@ int main(void)
 	struct host h = { -1, -1, -1, -1, -1, -1, -1, 0 };
 	struct sched_param first = { .sched_priority = 1 };
 	char **argv = NULL, status[16] = "125";
+	bool kmemleak;
 
 	if (getpid() != 1 || ioperm(WIRE_PORT, 1, 1))
 		return 1;
@@ -620,9 +675,20 @@ int main(void)
 		trouble("cannot start %s: %s", argv[0], strerror(errno));
 	else
 		snprintf(status, sizeof(status), "%d", watch(&h));
+	forward_kmsg(h.kmsg);
+	wire_send(WIRE_ENDED, NULL, 0);
 	end_all_others();
+	kmemleak = !access(KMEMLEAK, W_OK);
+	if (kmemleak) {
+		sleep(KMEMLEAK_AGE);
+		scan_for_leaks();
+	}
 	if (flag("rmmod"))
 		unload("vmm");
+	if (kmemleak) {
+		scan_for_leaks();
+		report_leaks();
+	}
 	forward_kmsg(h.kmsg);
 	wire_send(WIRE_EXIT, status, strlen(status));
 	power_off();

@@ -46,7 +46,7 @@ enum { EXIT_TIMEOUT = 124, EXIT_TROUBLE = 125, EXIT_SILENT = 126 };
  * lines ("Spectre V2 : WARNING: ...") look alike.
  */
 static const char *const troubles[] = {
-	"^BUG: ",
+	"^BUG[ :]",
 	"^Oops",
 	"^WARNING: ",
 	"^INFO: task .* blocked for more than",
@@ -70,7 +70,9 @@ static const char *const troubles[] = {
 	"^UBSAN: ",
 	"^KCSAN",
 	"^KFENCE",
-	"kmemleak: [0-9]+ new",
+	"kmemleak: .*([Dd]isabled|pool empty)",
+	"ODEBUG: Out of memory",
+	"^INFO: trying to register non-static key",
 	"unchecked MSR access",
 	"refcount_t: ",
 	"list_(add|del) corruption",
@@ -285,6 +287,10 @@ static void frame(enum wire_type type, const char *data, size_t size)
 		host.ready = true;
 		if (option.when_ready)
 			write_all(host.monitor, option.when_ready, strlen(option.when_ready));
+		break;
+	case WIRE_ENDED:
+		/* It is known not to be. */
+		host.ended = host.trouble;
 		break;
 	case WIRE_BEAT:
 		break;

@@ -23,6 +23,7 @@ enum wire_type {
 	WIRE_KMSG = 'K', /* one record of the kernel log */
 	WIRE_BEAT = 'B', /* alive, once a second on the host's clock */
 	WIRE_TROUBLE = 'T', /* init itself could not do something: one line */
+	WIRE_ENDED = 'D', /* the command has; what follows only looks whether the host is well */
 	WIRE_EXIT = 'X', /* the command's exit status in decimal; the last frame */
 };
 
