@@ -234,10 +234,11 @@ static void inject_exception(struct vcpu *vcpu)
 /* Neither is there anything to deliver nor does an exit still wait for a window to open. */
 static bool nothing_to_do(struct vcpu *vcpu)
 {
-	return !vcpu->user_pic && !READ_ONCE(vcpu->lapic->irr_words) &&
-	       !pic_pending(vcpu->vm->irqchip) && !atomic_read(&vcpu->nmi_queued) &&
-	       !vcpu->nmi_pending && !vcpu->exception.valid && !vcpu->requeue.valid &&
-	       !vcpu->windows;
+	/* All in one test: mostly all are 0. */
+	return !vcpu->user_pic &&
+	       !(READ_ONCE(vcpu->lapic->irr_words) | pic_pending(vcpu->vm->irqchip) |
+		 atomic_read(&vcpu->nmi_queued) | vcpu->nmi_pending | vcpu->exception.valid |
+		 vcpu->requeue.valid | vcpu->windows);
 }
 
 /* By priority: what was under way, exceptions, NMI, interrupts (SDM vol 3, table 6-2). One per

@@ -301,7 +301,7 @@ static int run_loop(struct vcpu *vcpu)
 }
 
 /* The fields of struct kvm_run that every return fills (api.rst, 5). */
-static void fill_run_page(struct vcpu *vcpu)
+static __always_inline void fill_run_page(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 

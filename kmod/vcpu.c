@@ -30,7 +30,7 @@
 
 /* A CPU on its way out of hotplug runs no guests: stay unloaded until the scheduler moves this
  * thread. */
-static void vcpu_place(struct vcpu *vcpu, int cpu)
+static __always_inline void vcpu_place(struct vcpu *vcpu, int cpu)
 {
 	if (likely(virt_enabled_here())) {
 		backend->load(vcpu, cpu);
