@@ -40,7 +40,7 @@ bench: module ## exits and VMs measured on KVM and on ours, in one vmx host; BEN
 	@$(MAKE) -C selftests/bench
 	@scripts/testhost --host vmx --kernel $(KERNEL) --kvm --vmm --copy build/selftests/bench -- ./bench $(BENCH)
 
-fuzz: module selftests ## the fuzzers in the svm host; RUNS=N seeds from FUZZ_SEED=N on
+fuzz: module selftests ## libFuzzer for FUZZ_SECONDS each, the fuzzers in the svm host; RUNS=N seeds from FUZZ_SEED=N on
 	@RUNS='$(RUNS)' FUZZ_SEED='$(FUZZ_SEED)' scripts/fuzz
 
 demo: ## boot Debian in a VM on /dev/vmm, on this terminal; DEMO_HOST=svm|vmx|native
@@ -63,7 +63,7 @@ install: launcher ## module, udev rule, launcher: DESTDIR, PREFIX
 
 clean: ## all that was built; the unpacked kernels stay
 	rm -rf $(out)/module-* $(out)/unit $(out)/selftests $(out)/guest $(out)/launcher \
-		$(out)/vmm $(out)/testhost $(out)/check $(out)/demo
+		$(out)/vmm $(out)/testhost $(out)/check $(out)/demo $(out)/fuzz $(out)/broken
 
 distclean: ## build/ altogether
 	rm -rf $(out)
