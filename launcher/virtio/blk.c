@@ -29,21 +29,20 @@ static struct blk *from_device(struct virtio_device *device)
 	return (struct blk *)((char *)device - offsetof(struct blk, device));
 }
 
-static struct blk_request *take_request(struct blk *blk)
-{
-	struct blk_request *r = blk->free;
-
-	if (r)
-		blk->free = r->next_free;
-	return r;
-}
-
 static void give_request(struct blk *blk, struct blk_request *r)
 {
 	free(r->bounce);
 	r->bounce = NULL;
 	r->next_free = blk->free;
 	blk->free = r;
+}
+
+/* One that was used before if possible: those that never were cost no memory. */
+static struct blk_request *next_request(struct blk *blk)
+{
+	if (!blk->free && blk->fresh < BLK_DEPTH)
+		give_request(blk, &blk->requests[blk->fresh++]);
+	return blk->free;
 }
 
 /* The status is the last byte that the device may write (5.2.6). */
@@ -231,9 +230,10 @@ static uint8_t start(struct blk *blk, struct blk_request *r)
 static struct virtq_chain *room(struct virtio_queue *queue)
 {
 	struct blk *blk = from_device(queue->device);
+	struct blk_request *r = next_request(blk);
 
-	blk->waiting |= !blk->free;
-	return blk->free ? &blk->free->chain : NULL;
+	blk->waiting |= !r;
+	return r ? &r->chain : NULL;
 }
 
 static void handle_chain(struct virtio_queue *queue, struct virtq_chain *chain)
@@ -247,7 +247,8 @@ static void handle_chain(struct virtio_queue *queue, struct virtq_chain *chain)
 		virtio_device_break(queue->device);
 		return;
 	}
-	r = take_request(blk); /* room() gave its chain */
+	r = blk->free; /* room() gave its chain */
+	blk->free = r->next_free;
 	r->queue = queue;
 	r->done = 0;
 	status = start(blk, r);
@@ -405,8 +406,6 @@ static int start_aio(struct blk *blk, bool threads, struct error *err)
 	blk->requests = calloc(BLK_DEPTH, sizeof(*blk->requests));
 	if (!blk->requests)
 		return error_set_errno(err, EXIT_FAILED, "a disk's requests");
-	for (unsigned int i = BLK_DEPTH; i--;)
-		give_request(blk, &blk->requests[i]);
 	if (aio_create(&blk->aio, blk->disk.fd, BLK_DEPTH, threads, err))
 		return -1;
 	blk->completion =

@@ -35,6 +35,7 @@ struct blk {
 	struct worker_source completion;
 	/* The device's lock protects these. */
 	struct blk_request *requests, *free;
+	unsigned int fresh; /* requests that were used so far */
 	bool waiting; /* queues wait for a free request */
 };
 

@@ -72,11 +72,13 @@ static enum virtq_pop break_queue(struct virtq *q)
 struct walk {
 	const uint8_t *table;
 	unsigned int size; /* of the table */
-	unsigned int left; /* descriptors that this table may still give: no loop is longer */
 	bool indirect;
 };
 
-/* One buffer. Readable ones come before writable ones (2.7.4.2). */
+/*
+ * One buffer. Readable ones come before writable ones (2.7.4.2). The number that a chain may have ends
+ * loops, too.
+ */
 static bool add_segment(const struct virtq *q, struct virtq_chain *chain,
 			const struct vring_desc *desc)
 {
@@ -107,20 +109,19 @@ static bool enter_table(const struct virtq *q, struct walk *walk, const struct v
 		return false;
 	walk->table = memory_at(q->memory, desc->addr, desc->len);
 	walk->size = desc->len / 16;
-	walk->left = walk->size < VIRTQ_MAX_SEGMENTS ? walk->size : VIRTQ_MAX_SEGMENTS;
 	walk->indirect = true;
 	return walk->table;
 }
 
 static bool walk_chain(const struct virtq *q, struct virtq_chain *chain)
 {
-	struct walk walk = { .table = q->descriptors, .size = q->size, .left = q->size };
+	struct walk walk = { .table = q->descriptors, .size = q->size };
 	unsigned int i = chain->head;
 
 	for (;;) {
 		struct vring_desc desc;
 
-		if (i >= walk.size || !walk.left--)
+		if (i >= walk.size)
 			return false;
 		desc = copy_descriptor(walk.table, i);
 		if (desc.flags & VRING_DESC_F_INDIRECT) {

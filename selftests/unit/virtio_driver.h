@@ -12,7 +12,7 @@
 #include "virtio/device.h"
 
 #define DRIVER_RAM (4 << 20)
-#define DRIVER_QUEUE_SIZE 64
+#define DRIVER_QUEUE_SIZE 256
 #define DRIVER_DATA 0x100000
 
 static struct memory driver_memory;
