@@ -241,6 +241,37 @@ static void fault_mark_dirty(const struct mmu_fault *fault)
 		folio_mark_dirty(page_folio(pfn_to_page(fault->host.pfn)));
 }
 
+/* A fault on a page may map what follows it in its block of so many. */
+#define FAULT_BLOCK 16u
+
+/*
+ * Under the lock, after a page was mapped: map those behind it that the host has, too, and spare the guest a fault for
+ * each. No invalidation is under way and none begins before the lock is dropped, so what the host's tables say
+ * holds. The CPU has to tell which of them are used; and what would have to be marked dirty is mapped read-only.
+ */
+static void fault_map_ahead(struct mmu *mmu, struct mmu_fault *fault, struct list_head *detached)
+{
+	const struct memslot *slot = fault->slot;
+	u64 end = min((fault->gfn | (FAULT_BLOCK - 1)) + 1, slot->base_gfn + slot->npages), gfn;
+
+	if (mmu->inv_count || slot->dirty || !mmu->pgtable.fmt.accessed)
+		return;
+	for (gfn = fault->gfn + 1; gfn < end; gfn++) {
+		u32 rights = MMU_READ | MMU_EXEC | MMU_AHEAD;
+		enum pgtable_level level;
+		struct host_page host;
+
+		if (pgtable_lookup(&mmu->pgtable, gfn, &level) ||
+		    host_lookup(mmu->mm, memslot_hva(slot, gfn), false, &host) != HOST_MAPPED)
+			break;
+		if (host.writable && host.dirty && !(slot->flags & KVM_MEM_READONLY))
+			rights |= MMU_WRITE;
+		pgtable_map(&mmu->pgtable, gfn, host.pfn, PGTABLE_4K, rights, &fault->spare,
+			    detached);
+		mmu->stats.mapped[PGTABLE_4K]++;
+	}
+}
+
 /* Under the lock. 0, or -ENOMEM when `spare` lacks tables. */
 static int fault_map(struct mmu *mmu, struct mmu_fault *fault, struct list_head *detached)
 {
@@ -273,6 +304,8 @@ static int fault_map(struct mmu *mmu, struct mmu_fault *fault, struct list_head 
 	mmu->stats.mapped[level]++;
 	if (entry && before > level)
 		mmu->stats.splits++;
+	if (!entry && level == PGTABLE_4K)
+		fault_map_ahead(mmu, fault, detached);
 	return 0;
 }
 

@@ -78,7 +78,8 @@ u64 pgtable_make_leaf(const struct pgtable_format *fmt, u64 pfn, enum pgtable_le
 	 * Accessed: the fault that asks for the entry is an access. Dirty, where writes are allowed: nobody
 	 * reads it (the host page is marked dirty when it is mapped), and setting it would cost the CPU.
 	 */
-	entry |= fmt->accessed;
+	if (!(rights & MMU_AHEAD))
+		entry |= fmt->accessed;
 	if (rights & MMU_WRITE)
 		entry |= fmt->write | fmt->dirty;
 	return entry;

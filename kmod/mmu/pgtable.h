@@ -15,6 +15,7 @@
 #define MMU_READ 1u
 #define MMU_WRITE 2u
 #define MMU_EXEC 4u
+#define MMU_AHEAD 8u /* of a mapping: made before it is asked for, so not accessed yet */
 
 /* Levels of the walk, by what one entry there covers. The root is a table of PGTABLE_512G entries. */
 enum pgtable_level {

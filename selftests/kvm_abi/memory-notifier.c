@@ -231,6 +231,36 @@ TEST(shared_file_mapping)
 	CHECK_EQ(guest_read(0), 1);
 }
 
+/* Pages that the guest has not touched may be mapped with the one that it has: no later than they change. */
+TEST(neighbours)
+{
+	u8 *elsewhere = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u64 i;
+
+	setup();
+	for (i = 0; i < PAGES; i++)
+		WORD(i) = 100 + i;
+	CHECK_EQ(guest_read(0), 100);
+	CHECK_OK(madvise(memory + PAGE, PAGE, MADV_DONTNEED));
+	CHECK_OK(mprotect(memory + 2 * PAGE, PAGE, PROT_READ));
+	CHECK(mremap(memory + 3 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere) ==
+	      elsewhere);
+	CHECK(mmap(memory + 4 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	CHECK_EQ(guest_read(PAGE), 0);
+	CHECK_EQ(guest_read(2 * PAGE), 102);
+	CHECK_EQ(guest_read(4 * PAGE), 0);
+	for (i = 5; i < PAGES; i++)
+		CHECK_EQ(guest_increment(i * PAGE), 101 + i);
+	GUEST_VAR(&vm, command) = (GPA + 2 * PAGE) | 1;
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
+	CHECK_OK(mprotect(memory + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE));
+	CHECK_EQ(vcpu_sync(&vcpu), 103);
+	GUEST_VAR(&vm, command) = (GPA + 3 * PAGE) | 1;
+	CHECK_EQ(vcpu_run_errno(&vcpu), EFAULT);
+	CHECK_EQ(*(volatile u64 *)elsewhere, 103);
+}
+
 /* --- under a guest that is running meanwhile --- */
 
 static volatile u64 rounds;
