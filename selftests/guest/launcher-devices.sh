@@ -43,7 +43,7 @@ evidence="err"
   ./vmm run --device "$device" --kernel tiny --memory 32M --append f </dev/null 2>err || status=$?
   echo "$status" >rc
 } | {
-  sleep 3
+  sleep $((3 * slowness))
   sum=$(md5sum)
   echo "$sum" >sum
 }

@@ -18,7 +18,7 @@ stop_both() {
   for action in s h; do
     start $action
     case $action in
-    s) sleep 1 ;;
+    s) sleep "$slowness" ;;
     h) wait_for ready out 10 ;;
     esac
     kill -"$1" "$vmm_pid"
@@ -39,12 +39,12 @@ in_use() {
 
 before=$(in_use)
 start s
-sleep 1
+sleep "$slowness"
 kill -KILL "$vmm_pid"
 join_vmm
 ok "SIGKILL ends it" status_is 137
 nothing_left() { [ "$(in_use)" = "$before" ] && ! pidof vmm >/dev/null; }
-sleep 1
+sleep "$slowness"
 ok "SIGKILL leaves no process and no use of the module" nothing_left
 
 # The escape works without a terminal too, and while the guest does not read.

@@ -80,12 +80,15 @@ join_vmm() {
   wait "$vmm_pid" || status=$?
 }
 
+# How much slower than others this host is; scripts/check says it.
+slowness=${TEST_SLOWNESS:-1}
+
 # wait_for PATTERN FILE SECONDS: until the file has a line like that.
 wait_for() {
   waited=0
   until grep -q "$1" "$2" 2>/dev/null; do
     waited=$((waited + 1))
-    [ "$waited" -le $(($3 * 5)) ] || return 1
+    [ "$waited" -le $(($3 * slowness * 5)) ] || return 1
     sleep 0.2
   done
 }
