@@ -18,6 +18,17 @@ struct vmm_caps {
 	u64 cr4_allowed; /* CR4 bits the silicon lets a guest set */
 };
 
+/* Where the guest's code is, and what its address means there. */
+struct vmm_code {
+	u64 address; /* linear, of RIP */
+	u64 cr0, cr3, cr4; /* of CR0 and CR4 not all bits, but those that a fetch depends on */
+	u8 mode; /* enum decode_mode */
+	bool plain; /* as in struct vmm_exit, but for the length */
+};
+
+#define VMM_MODE_CPL 3u
+#define VMM_MODE_64BIT 4u
+
 enum vmm_table { VMM_GDT, VMM_IDT };
 
 /*
@@ -71,8 +82,9 @@ struct vmm_backend {
 	void (*reset)(struct vcpu *vcpu, bool init);
 
 	/*
-	 * Enter the guest once. IRQs are off; between the caller's vtime_account_guest_enter() and
-	 * _exit(). On return: GPRs in vcpu->regs, vcpu->regs_avail holds the bits of what was read,
+	 * Enter the guest, again and again for as long as exit_fast() answers the exits; before
+	 * that, exit_fast_begin(). IRQs are
+	 * off; between the caller's vtime_account_guest_enter() and _exit(). On return: GPRs in vcpu->regs, vcpu->regs_avail holds the bits of what was read,
 	 * vcpu->exit is decoded, vcpu->requeue is the event whose delivery the exit interrupted
 	 * (IDT-vectoring, EXITINTINFO), host state is whole, NMI and machine check are already
 	 * handled. A host interrupt stays pending until the caller opens IRQs.
@@ -95,6 +107,10 @@ struct vmm_backend {
 	void (*get_table)(struct vcpu *vcpu, enum vmm_table which, struct kvm_dtable *out);
 	void (*set_table)(struct vcpu *vcpu, enum vmm_table which, const struct kvm_dtable *in);
 	unsigned int (*get_cpl)(struct vcpu *vcpu);
+	/* Also makes RIP and RFLAGS available. */
+	void (*get_code)(struct vcpu *vcpu, struct vmm_code *code);
+	/* VMM_MODE_*: the CPL, and whether it is 64-bit code (EFER.LMA and CS.L). */
+	unsigned int (*get_mode)(struct vcpu *vcpu);
 	/*
 	 * The page-directory pointers of PAE paging where the CPU has registers for them; NULL
 	 * where each walk reads memory (APM vol 2, 15.25.10).

@@ -41,9 +41,9 @@ int exit_internal_error(struct vcpu *vcpu, u32 suberror, const u8 *bytes, unsign
 	return 0;
 }
 
-static __always_inline int insn_done(struct vcpu *vcpu)
+static int insn_done(struct vcpu *vcpu)
 {
-	if (!vcpu->exit.no_shadow)
+	if (!vcpu->exit.plain)
 		backend->set_shadow(vcpu, 0);
 	if (unlikely(vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP))
 		return guest_debug_exit(vcpu, X86_TRAP_DB, DR6_BS);
@@ -66,7 +66,7 @@ int exit_insn_done(struct vcpu *vcpu)
 
 /* RIP wraps where the code segment does: a question only for an instruction that ends beyond 4 GiB.
  */
-static __always_inline u64 next_rip(struct vcpu *vcpu, unsigned int len)
+static u64 next_rip(struct vcpu *vcpu, unsigned int len)
 {
 	u64 rip = vcpu_rip(vcpu), next = rip + len;
 
@@ -92,13 +92,13 @@ static int decode(struct vcpu *vcpu, struct x86_insn *insn)
 	return r;
 }
 
-static __always_inline int skip_known(struct vcpu *vcpu)
+static int skip_known(struct vcpu *vcpu)
 {
 	vcpu_set_reg(vcpu, VMM_REG_RIP, next_rip(vcpu, vcpu->exit.insn_len));
 	return insn_done(vcpu);
 }
 
-static noinline int skip_unknown(struct vcpu *vcpu)
+static int skip_unknown(struct vcpu *vcpu)
 {
 	struct x86_insn insn;
 	int r = decode(vcpu, &insn);
@@ -174,6 +174,8 @@ static int on_memory(struct vcpu *vcpu)
 {
 	int r;
 
+	if (vcpu->refused_store)
+		return mmio_refused(vcpu);
 	/* Its page lies over everything. */
 	if (vcpu->lapic && lapic_claims(vcpu->lapic, vcpu->exit.memory.gpa))
 		return mmio_exit(vcpu);
@@ -182,10 +184,12 @@ static int on_memory(struct vcpu *vcpu)
 		return 1;
 	if (r == -EINTR)
 		return exit_interrupted(vcpu);
+	if (r == MMU_FAULT_MMIO && vcpu->exit.memory.access & MMU_WRITE)
+		mmio_note_gfn(vcpu);
 	return r < 0 ? r : mmio_exit(vcpu);
 }
 
-static void answer_cpuid(struct vcpu *vcpu)
+void exit_answer_cpuid(struct vcpu *vcpu)
 {
 	const struct cpuid_dynamic dynamic = {
 		.cr4 = vcpu->cr4_set,
@@ -205,7 +209,7 @@ static void answer_cpuid(struct vcpu *vcpu)
 
 static int on_cpuid(struct vcpu *vcpu)
 {
-	answer_cpuid(vcpu);
+	exit_answer_cpuid(vcpu);
 	return exit_skip_insn(vcpu);
 }
 
@@ -280,15 +284,10 @@ static int on_rdmsr(struct vcpu *vcpu)
 	return exit_skip_insn(vcpu);
 }
 
-static u64 wrmsr_value(const struct vcpu *vcpu)
-{
-	return (u32)vcpu->regs[VMM_REG_RAX] | vcpu->regs[VMM_REG_RDX] << 32;
-}
-
 static int on_wrmsr(struct vcpu *vcpu)
 {
 	u32 index = vcpu->regs[VMM_REG_RCX];
-	u64 value = wrmsr_value(vcpu);
+	u64 value = vcpu_edx_eax(vcpu);
 	int r = -EPERM;
 
 	if (msr_filter_allows(vcpu->vm, index, KVM_MSR_FILTER_WRITE))
@@ -497,7 +496,7 @@ static int on_dr_access(struct vcpu *vcpu)
 
 static int on_xsetbv(struct vcpu *vcpu)
 {
-	u64 value = (u32)vcpu->regs[VMM_REG_RAX] | vcpu->regs[VMM_REG_RDX] << 32;
+	u64 value = vcpu_edx_eax(vcpu);
 
 	if (!(vcpu_cr4(vcpu) & X86_CR4_OSXSAVE))
 		return raise_ud(vcpu);
@@ -508,16 +507,17 @@ static int on_xsetbv(struct vcpu *vcpu)
 }
 
 /* No hypercall is offered: the answers are those of Documentation/virt/kvm/x86/hypercalls.rst. */
-static void answer_hypercall(struct vcpu *vcpu)
+void exit_answer_hypercall(struct vcpu *vcpu)
 {
-	long r = backend->get_cpl(vcpu) ? -KVM_EPERM : -KVM_ENOSYS;
+	unsigned int mode = backend->get_mode(vcpu);
+	u64 r = mode & VMM_MODE_CPL ? -KVM_EPERM : -KVM_ENOSYS;
 
-	vcpu->regs[VMM_REG_RAX] = cut_to_mode(vcpu, r);
+	vcpu->regs[VMM_REG_RAX] = mode & VMM_MODE_64BIT ? r : (u32)r;
 }
 
 static int on_hypercall(struct vcpu *vcpu)
 {
-	answer_hypercall(vcpu);
+	exit_answer_hypercall(vcpu);
 	return exit_skip_insn(vcpu);
 }
 
@@ -574,56 +574,6 @@ int exit_handle(struct vcpu *vcpu)
 	if (unlikely(vcpu->pv_eoi.state))
 		pveoi_collect(vcpu);
 	return handlers[vcpu->exit.kind](vcpu);
-}
-
-/*
- * Interrupts off from here. Of the LAPIC those registers that change nothing but what is in IRR and
- * ISR: run.c looks only there before it enters again.
- */
-static bool fast_wrmsr(struct vcpu *vcpu)
-{
-	switch ((u32)vcpu->regs[VMM_REG_RCX]) {
-	case MSR_IA32_TSC_DEADLINE:
-		if (!vcpu->lapic ||
-		    !msr_filter_allows(vcpu->vm, MSR_IA32_TSC_DEADLINE, KVM_MSR_FILTER_WRITE))
-			return false;
-		lapic_set_tsc_deadline(vcpu->lapic, wrmsr_value(vcpu));
-		return true;
-	case X2APIC_MSR(LAPIC_EOI):
-	case X2APIC_MSR(LAPIC_TPR):
-	case X2APIC_MSR(LAPIC_ICR):
-	case X2APIC_MSR(LAPIC_SELF_IPI):
-		return vcpu->lapic &&
-		       !lapic_wrmsr(vcpu->lapic, vcpu->regs[VMM_REG_RCX], wrmsr_value(vcpu));
-	}
-	return false;
-}
-
-bool exit_handle_fast(struct vcpu *vcpu)
-{
-	/* With a VAPIC the TPR is in the guest's memory. */
-	if (unlikely(!vcpu->exit.insn_len || vcpu->vapic.gpa || vcpu->debug.control))
-		return false;
-	switch (vcpu->exit.kind) {
-	case VMM_EXIT_WRMSR:
-		if (!fast_wrmsr(vcpu))
-			return false;
-		break;
-	case VMM_EXIT_PIO:
-		if (!pio_exit_fast(vcpu))
-			return false;
-		break;
-	case VMM_EXIT_CPUID:
-		answer_cpuid(vcpu);
-		break;
-	case VMM_EXIT_HYPERCALL:
-		answer_hypercall(vcpu);
-		break;
-	default:
-		return false;
-	}
-	skip_known(vcpu);
-	return true;
 }
 
 int exit_complete_userspace(struct vcpu *vcpu)

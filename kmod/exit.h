@@ -43,7 +43,8 @@ enum vmm_cr_op { VMM_CR_WRITE, VMM_CR_READ, VMM_CR_CLTS, VMM_CR_LMSW };
 struct vmm_exit {
 	enum vmm_exit_kind kind;
 	u8 insn_len; /* bytes of the exiting instruction; 0: not known, common code decodes it */
-	bool no_shadow; /* known not to be in an interrupt shadow, which would end with the instruction */
+	bool plain; /* an instruction's: insn_len, RIP and RFLAGS are read; skipping it changes nothing
+		       but RIP, as there is no interrupt shadow that ends with it and TF is clear */
 	bool refused; /* no device in the kernel took the OUT; by common code */
 	bool operands_valid; /* false: .cr/.dr/.pio string details must be decoded from the
 				instruction bytes */
@@ -64,6 +65,7 @@ struct vmm_exit {
 					   page-table walk) */
 			bool walk; /* the access was to the guest's own page tables, by the hardware
 				      walker */
+			bool data; /* the access was one that an instruction asks for */
 			u32 access; /* MMU_READ | MMU_WRITE | MMU_EXEC of mmu/mmu.h */
 		} memory;
 		struct {
@@ -87,12 +89,6 @@ struct vmm_exit {
 
 struct vcpu;
 
-/*
- * The same for what can be answered at once, interrupts off, without the guest's memory and without
- * sleeping. False: nothing has happened, exit_handle() has to.
- */
-bool exit_handle_fast(struct vcpu *vcpu);
-
 /* Handles vcpu->exit. 1: enter the guest again; 0: run page filled, return to userspace; <0: error
  * for KVM_RUN. */
 int exit_handle(struct vcpu *vcpu);
@@ -101,6 +97,11 @@ int exit_handle(struct vcpu *vcpu);
 int exit_skip_insn(struct vcpu *vcpu);
 /* RIP is past it already: the interrupt shadow ends, single-step traps. As exit_handle(). */
 int exit_insn_done(struct vcpu *vcpu);
+
+/* CPUID's answer in the registers. */
+void exit_answer_cpuid(struct vcpu *vcpu);
+/* The answer to a hypercall, in RAX. */
+void exit_answer_hypercall(struct vcpu *vcpu);
 
 /* KVM_EXIT_INTERNAL_ERROR; with the instruction's bytes when they are known. 0. */
 int exit_internal_error(struct vcpu *vcpu, u32 suberror, const u8 *bytes, unsigned int len);

@@ -19,22 +19,25 @@ static void make_key(struct vcpu *vcpu, u64 gva, const struct memslots *slots,
 {
 	*key = (struct fetch_key){
 		.page = gva & PAGE_MASK,
-		.cr0 = vcpu_cr0(vcpu),
-		.cr3 = vcpu_cr3(vcpu),
-		.cr4 = vcpu_cr4(vcpu),
+		.cr0 = vcpu->code.cr0,
+		.cr3 = vcpu->code.cr3,
+		.cr4 = vcpu->code.cr4,
 		.efer = vcpu->efer,
 		.slots_generation = slots->generation,
-		.cpl = backend->get_cpl(vcpu),
 		.maxphyaddr = vcpu->has.maxphyaddr,
 		.gbpages = vcpu->has.gbpages,
 	};
 }
 
-static bool same_key(const struct fetch_key *a, const struct fetch_key *b)
+static bool key_holds(const struct fetch_key *key, const struct vcpu *vcpu, u64 gva,
+		      const struct memslots *slots)
 {
-	return a->page == b->page && a->cr3 == b->cr3 && a->cr0 == b->cr0 && a->cr4 == b->cr4 &&
-	       a->efer == b->efer && a->slots_generation == b->slots_generation &&
-	       a->cpl == b->cpl && a->maxphyaddr == b->maxphyaddr && a->gbpages == b->gbpages;
+	const struct vmm_code *code = &vcpu->code;
+
+	return key->page == (gva & PAGE_MASK) && key->cr3 == code->cr3 && key->cr0 == code->cr0 &&
+	       key->cr4 == code->cr4 && key->efer == vcpu->efer &&
+	       key->slots_generation == slots->generation &&
+	       key->maxphyaddr == vcpu->has.maxphyaddr && key->gbpages == vcpu->has.gbpages;
 }
 
 /* All that an instruction can have is mostly there: two overlapping words. */
@@ -113,7 +116,7 @@ static int cmpxchg_entry(void *ctx, u64 gpa, u64 old, u64 new, unsigned int len)
 }
 
 static int walk(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, struct memslots *slots,
-		const struct fetch_key *key, struct walk_fault *fault)
+		struct walk_fault *fault)
 {
 	struct fetch_memo *memo = memo_of(vcpu, gva);
 	struct recorder recorder = {
@@ -133,7 +136,7 @@ static int walk(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, struct 
 	if (r)
 		return r;
 	memo->code = place_of(slots, gpa & PAGE_MASK);
-	memo->key = *key;
+	make_key(vcpu, gva, slots, &memo->key);
 	memo->valid = recorder.complete && memo->code;
 	return 0;
 }
@@ -143,17 +146,57 @@ int fetch_bytes(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, struct 
 	const struct fetch_memo *memo = memo_of(vcpu, gva);
 	struct mmu *mmu = &vcpu->vm->mmu;
 	struct memslots *slots;
-	struct fetch_key key;
 	int idx, r;
 
 	idx = srcu_read_lock(&mmu->srcu);
 	slots = srcu_dereference(mmu->slots, &mmu->srcu);
-	make_key(vcpu, gva, slots, &key);
-	if (memo->valid && same_key(&memo->key, &key) && entries_unchanged(memo) &&
+	if (memo->valid && key_holds(&memo->key, vcpu, gva, slots) && entries_unchanged(memo) &&
 	    copy_code(buf, memo->code + offset_in_page(gva), len))
 		r = 0;
 	else
-		r = walk(vcpu, gva, buf, len, slots, &key, fault);
+		r = walk(vcpu, gva, buf, len, slots, fault);
 	srcu_read_unlock(&mmu->srcu, idx);
 	return r;
+}
+
+/* Everything is where it was when the memo was made: do entries and code say what they said? */
+static bool unchanged(const struct fetch_memo *memo, const struct decoded *decoded,
+		      unsigned int offset)
+{
+	const u64 __user *code = memo->code + offset;
+	u64 value, differs = 0;
+	unsigned int i;
+
+	if (!user_read_access_begin(code, sizeof(decoded->bytes)))
+		return false;
+	for (i = 0; i < memo->nr; i++) {
+		unsafe_get_user(value, memo->entry[i].place, fault);
+		differs |= value ^ memo->entry[i].value;
+	}
+	for (i = 0; i < ARRAY_SIZE(decoded->bytes); i++) {
+		unsafe_get_user(value, code + i, fault);
+		differs |= (value ^ decoded->bytes[i]) & decoded->mask[i];
+	}
+	user_read_access_end();
+	return !differs;
+fault:
+	user_read_access_end();
+	return false;
+}
+
+const struct decoded *fetch_known(struct vcpu *vcpu, const struct memslots *slots)
+{
+	const u64 gva = vcpu->code.address;
+	const struct decoded *decoded = &vcpu->decoded[gva / 4 % VCPU_DECODED];
+	const struct fetch_memo *memo = memo_of(vcpu, gva);
+	bool known;
+
+	if (!memo->valid || !decoded->len || decoded->mode != vcpu->code.mode ||
+	    offset_in_page(gva) > PAGE_SIZE - sizeof(decoded->bytes) ||
+	    !key_holds(&memo->key, vcpu, gva, slots))
+		return NULL;
+	pagefault_disable();
+	known = unchanged(memo, decoded, offset_in_page(gva));
+	pagefault_enable();
+	return known ? decoded : NULL;
 }

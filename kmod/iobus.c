@@ -22,6 +22,7 @@ struct iobus_range {
 /* Sorted by start; of equal starts the newest is last. Replaced as a whole but for handlers that leave. */
 struct iobus_ranges {
 	unsigned int nr;
+	unsigned int hint; /* the last search's answer; racy on purpose, never trusted */
 	struct iobus_range range[];
 };
 
@@ -137,11 +138,22 @@ void iobus_unregister(struct iobus *bus, struct iobus_handler *handler)
 	mutex_unlock(&bus->lock);
 }
 
-/* How many ranges begin at or below addr: those that may hold it. */
-static unsigned int iobus_candidates(const struct iobus_ranges *ranges, u64 addr)
+/* Is this what iobus_candidates() would answer? */
+static bool iobus_hint_holds(const struct iobus_ranges *ranges, unsigned int hint, u64 addr)
 {
-	unsigned int low = 0, high = ranges->nr;
+	const struct iobus_range *next = &ranges->range[hint];
 
+	return hint && hint <= ranges->nr && next[-1].start <= addr &&
+	       (hint == ranges->nr || next->start > addr);
+}
+
+/* How many ranges begin at or below addr: those that may hold it. */
+static unsigned int iobus_candidates(struct iobus_ranges *ranges, u64 addr)
+{
+	unsigned int low = 0, high = ranges->nr, hint = READ_ONCE(ranges->hint);
+
+	if (iobus_hint_holds(ranges, hint, addr))
+		return hint;
 	while (low < high) {
 		unsigned int mid = (low + high) / 2;
 
@@ -150,6 +162,7 @@ static unsigned int iobus_candidates(const struct iobus_ranges *ranges, u64 addr
 		else
 			high = mid;
 	}
+	WRITE_ONCE(ranges->hint, low);
 	return low;
 }
 
@@ -160,48 +173,42 @@ static bool iobus_holds(const struct iobus_range *range, u64 addr, int len)
 	return addr >= range->start && addr <= range->last && range->last - addr >= len - 1;
 }
 
-/* The next range below index *i that holds the access and has a handler. */
-static struct iobus_handler *iobus_next(const struct iobus_ranges *ranges, unsigned int *i,
-					u64 addr, int len)
-{
-	while (*i) {
-		const struct iobus_range *range = &ranges->range[--*i];
-		struct iobus_handler *handler = READ_ONCE(range->handler);
-
-		if (range->max_last < addr)
-			break;
-		if (handler && iobus_holds(range, addr, len))
-			return handler;
-	}
-	return NULL;
-}
-
 int iobus_read(struct iobus *bus, u64 addr, int len, void *data)
 {
 	int idx = srcu_read_lock(bus->srcu), ret = -EOPNOTSUPP;
-	const struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
+	struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
 	unsigned int i = iobus_candidates(ranges, addr);
-	struct iobus_handler *handler;
 
-	while (ret == -EOPNOTSUPP && (handler = iobus_next(ranges, &i, addr, len))) {
-		if (handler->ops->read)
+	while (ret == -EOPNOTSUPP && i-- && ranges->range[i].max_last >= addr) {
+		struct iobus_handler *handler = READ_ONCE(ranges->range[i].handler);
+
+		if (handler && handler->ops->read && iobus_holds(&ranges->range[i], addr, len))
 			ret = handler->ops->read(handler, addr, len, data);
 	}
 	srcu_read_unlock(bus->srcu, idx);
 	return ret;
 }
 
-int iobus_write(struct iobus *bus, u64 addr, int len, const void *data)
+int iobus_write_held(struct iobus *bus, u64 addr, int len, const void *data)
 {
-	int idx = srcu_read_lock(bus->srcu), ret = -EOPNOTSUPP;
-	const struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
+	struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
 	unsigned int i = iobus_candidates(ranges, addr);
-	struct iobus_handler *handler;
+	int ret = -EOPNOTSUPP;
 
-	while (ret == -EOPNOTSUPP && (handler = iobus_next(ranges, &i, addr, len))) {
-		if (handler->ops->write)
+	while (ret == -EOPNOTSUPP && i-- && ranges->range[i].max_last >= addr) {
+		struct iobus_handler *handler = READ_ONCE(ranges->range[i].handler);
+
+		if (handler && handler->ops->write && iobus_holds(&ranges->range[i], addr, len))
 			ret = handler->ops->write(handler, addr, len, data);
 	}
+	return ret;
+}
+
+int iobus_write(struct iobus *bus, u64 addr, int len, const void *data)
+{
+	int idx = srcu_read_lock(bus->srcu);
+	int ret = iobus_write_held(bus, addr, len, data);
+
 	srcu_read_unlock(bus->srcu, idx);
 	return ret;
 }
@@ -209,9 +216,13 @@ int iobus_write(struct iobus *bus, u64 addr, int len, const void *data)
 bool iobus_claimed(struct iobus *bus, u64 addr, int len)
 {
 	int idx = srcu_read_lock(bus->srcu);
-	const struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
+	struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
 	unsigned int i = iobus_candidates(ranges, addr);
-	bool claimed = iobus_next(ranges, &i, addr, len);
+	bool claimed = false;
+
+	while (!claimed && i-- && ranges->range[i].max_last >= addr)
+		claimed = READ_ONCE(ranges->range[i].handler) &&
+			  iobus_holds(&ranges->range[i], addr, len);
 
 	srcu_read_unlock(bus->srcu, idx);
 	return claimed;

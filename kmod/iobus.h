@@ -16,8 +16,8 @@
 struct iobus_handler;
 
 /*
- * Called in process context, preemptible, under the bus's SRCU read lock, by any vCPU at any time: a handler
- * locks its own state. len is 1, 2, 4 or 8 and the access lies within the range. Returns 0 or -EOPNOTSUPP:
+ * Called under the bus's SRCU read lock, by any vCPU at any time: a handler locks its own state. In process
+ * context; write may find interrupts off and must not sleep. len is 1, 2, 4 or 8 and the access lies within the range. Returns 0 or -EOPNOTSUPP:
  * then the next range that holds the address is asked, and in the end userspace. NULL: always -EOPNOTSUPP.
  */
 struct iobus_ops {
@@ -56,6 +56,8 @@ void iobus_unregister(struct iobus *bus, struct iobus_handler *handler);
 /* 0 when a handler took the access, -EOPNOTSUPP when userspace has to. */
 int iobus_read(struct iobus *bus, u64 addr, int len, void *data);
 int iobus_write(struct iobus *bus, u64 addr, int len, const void *data);
+/* The same within an SRCU section of the bus's. */
+int iobus_write_held(struct iobus *bus, u64 addr, int len, const void *data);
 
 /* Read it before the question: the answer "no" holds for as long as it stays the same. */
 static inline u32 iobus_additions(const struct iobus *bus)

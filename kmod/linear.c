@@ -100,21 +100,6 @@ void linear_raise(struct vcpu *vcpu, const struct walk_fault *fault)
 		event_raise(vcpu, fault->vector, fault->has_error_code, fault->error_code);
 }
 
-/* Where RIP points, and how to read what is there. */
-static u64 code_address(struct vcpu *vcpu, enum decode_mode *mode)
-{
-	u64 rip = vcpu_rip(vcpu);
-	struct kvm_segment cs;
-
-	backend->get_segment(vcpu, VMM_SEG_CS, &cs);
-	if (vcpu->efer & EFER_LMA && cs.l) {
-		*mode = DECODE_64;
-		return rip;
-	}
-	*mode = cs.db && vcpu_cr0(vcpu) & X86_CR0_PE ? DECODE_32 : DECODE_16;
-	return (u32)(cs.base + rip);
-}
-
 /* Decoding depends on mode and bytes alone. */
 static int decode_cached(struct decoded *cache, struct x86_insn *insn, const u8 *bytes,
 			 unsigned int len, enum decode_mode mode)
@@ -128,9 +113,15 @@ static int decode_cached(struct decoded *cache, struct x86_insn *insn, const u8 
 	}
 	r = decode_insn(insn, bytes, len, mode);
 	if (!r) {
+		memset(cache, 0, offsetof(struct decoded, insn));
 		memcpy(cache->bytes, bytes, insn->len);
+		memset(cache->mask, 0xff, insn->len);
 		cache->len = insn->len;
 		cache->mode = mode;
+		cache->store = decode_is_store(insn);
+		cache->base_only = insn->mode == DECODE_64 && insn->adsize == 8 &&
+				   insn->seg < VMM_SEG_FS && insn->index == INSN_NO_REG &&
+				   !insn->rip_relative;
 		cache->insn = *insn;
 	}
 	return r;
@@ -143,11 +134,12 @@ static int decode_cached(struct decoded *cache, struct x86_insn *insn, const u8 
 int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN],
 		 unsigned int *len)
 {
-	enum decode_mode mode;
-	u64 address = code_address(vcpu, &mode);
 	struct walk_fault fault;
+	u64 address;
 	int r;
 
+	backend->get_code(vcpu, &vcpu->code);
+	address = vcpu->code.address;
 	*len = 0;
 	for (;;) {
 		unsigned int n = to_page_end(address + *len, INSN_MAX_LEN - *len);
@@ -160,8 +152,8 @@ int linear_fetch(struct vcpu *vcpu, struct x86_insn *insn, u8 bytes[INSN_MAX_LEN
 		if (r)
 			return r;
 		*len += n;
-		r = decode_cached(&vcpu->decoded[vcpu_rip(vcpu) / 4 % VCPU_DECODED], insn, bytes,
-				  *len, mode);
+		r = decode_cached(&vcpu->decoded[address / 4 % VCPU_DECODED], insn, bytes, *len,
+				  vcpu->code.mode);
 		if (r != -ENODATA || *len == INSN_MAX_LEN)
 			return r;
 	}

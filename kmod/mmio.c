@@ -205,32 +205,159 @@ static bool is_store(struct vcpu *vcpu, const struct x86_insn *insn)
 	const struct vmm_exit *exit = &vcpu->exit;
 
 	/* The hardware has made all checks up to the store, whose address it tells. */
-	return insn->op == INSN_MOV && insn->dst.kind == OPND_MEM && !insn->lock &&
-	       ((insn->src.kind == OPND_REG && !insn->src.high) || insn->src.kind == OPND_IMM) &&
-	       exit->memory.gva_valid && exit->memory.access & MMU_WRITE &&
+	return decode_is_store(insn) && exit->memory.gva_valid && exit->memory.access & MMU_WRITE &&
 	       offset_in_page(exit->memory.gva) + insn->memsize <= PAGE_SIZE &&
 	       offset_in_page(exit->memory.gva) == offset_in_page(exit->memory.gpa) &&
 	       !vcpu->vapic.report && begins_here(vcpu, insn);
 }
 
-static int store(struct vcpu *vcpu, const struct x86_insn *insn)
+static const void *store_data(struct vcpu *vcpu, const struct x86_insn *insn)
 {
-	u64 gpa = vcpu->exit.memory.gpa;
-	u64 value = insn->src.kind == OPND_REG ? vcpu_reg(vcpu, insn->src.reg) : insn->imm;
+	if (insn->src.kind == OPND_IMM)
+		return &insn->imm;
+	vcpu_reg(vcpu, insn->src.reg);
+	return &vcpu->regs[insn->src.reg];
+}
+
+static int store_to_user(struct vcpu *vcpu, const struct x86_insn *insn)
+{
 	struct kvm_run *run = vcpu->run;
 
-	vcpu->exit.insn_len = insn->len;
-	if (op_mem_write(vcpu, gpa, &value, insn->memsize) == EMULATE_RAM)
-		return exit_skip_insn(vcpu);
 	vcpu->stats.mmio_exits++;
 	run->exit_reason = KVM_EXIT_MMIO;
-	run->mmio.phys_addr = gpa;
+	run->mmio.phys_addr = vcpu->exit.memory.gpa;
 	run->mmio.len = insn->memsize;
 	run->mmio.is_write = true;
-	memcpy(run->mmio.data, &value, insn->memsize);
+	memcpy(run->mmio.data, store_data(vcpu, insn), insn->memsize);
+	vcpu->exit.insn_len = insn->len;
 	vcpu->store_rip = vcpu_rip(vcpu);
 	vcpu->pending = VCPU_PENDING_STORE;
 	return 0;
+}
+
+static int store(struct vcpu *vcpu, const struct x86_insn *insn)
+{
+	const void *data = store_data(vcpu, insn);
+
+	if (op_mem_write(vcpu, vcpu->exit.memory.gpa, data, insn->memsize) != EMULATE_RAM)
+		return store_to_user(vcpu, insn);
+	vcpu->exit.insn_len = insn->len;
+	return exit_skip_insn(vcpu);
+}
+
+/* Those registers of the LAPIC that exit_fast.c knows as MSRs. */
+static bool store_to_lapic(struct vcpu *vcpu, const struct x86_insn *insn)
+{
+	unsigned int offset = offset_in_page(vcpu->exit.memory.gpa);
+
+	if (insn->memsize != sizeof(u32))
+		return false;
+	switch (offset) {
+	case LAPIC_EOI:
+		lapic_eoi(vcpu->lapic);
+		return true;
+	case LAPIC_TPR:
+	case LAPIC_ICR:
+	case LAPIC_ICR_HIGH:
+		lapic_mmio_write(vcpu->lapic, offset, sizeof(u32),
+				 *(const u32 *)store_data(vcpu, insn));
+		return true;
+	}
+	return false;
+}
+
+/*
+ * The store begins where the exit says. At the start of a page it may be the rest of one that began
+ * on the page before; and without a linear address nobody promises that gpa is the first byte.
+ */
+static bool begins_at_gpa(struct vcpu *vcpu, const struct decoded *decoded)
+{
+	const struct x86_insn *insn = &decoded->insn;
+	unsigned int offset = offset_in_page(vcpu->exit.memory.gpa);
+	struct walk_fault fault;
+	u64 address;
+
+	if (decoded->base_only) {
+		address = insn->disp;
+		if (insn->base != INSN_NO_REG)
+			address += vcpu_reg(vcpu, insn->base);
+		return offset_in_page(address) == offset;
+	}
+	return !emulate_linear_address(insn, &insn->dst, insn->memsize, WALK_WRITE,
+				       &mmio_emulate_ops, vcpu, &address, &fault) &&
+	       offset_in_page(address) == offset;
+}
+
+static bool store_fast(struct vcpu *vcpu, const struct memslots *slots, bool lapic)
+{
+	u64 gpa = vcpu->exit.memory.gpa;
+	const struct decoded *decoded;
+	const struct x86_insn *insn;
+
+	backend->get_code(vcpu, &vcpu->code);
+	if (!vcpu->code.plain)
+		return false;
+	decoded = fetch_known(vcpu, slots);
+	if (!decoded || !decoded->store)
+		return false;
+	insn = &decoded->insn;
+	if (offset_in_page(gpa) + insn->memsize > PAGE_SIZE ||
+	    (!(vcpu->exit.memory.gva_valid && offset_in_page(gpa)) &&
+	     !begins_at_gpa(vcpu, decoded)))
+		return false;
+	if (lapic) {
+		if (!store_to_lapic(vcpu, insn))
+			return false;
+	} else if (iobus_write_held(&vcpu->vm->mmio, gpa, insn->memsize, store_data(vcpu, insn))) {
+		vcpu->refused_store = decoded;
+		return false;
+	}
+	vcpu->exit.insn_len = insn->len;
+	return true;
+}
+
+bool mmio_exit_fast(struct vcpu *vcpu)
+{
+	const struct vmm_exit *exit = &vcpu->exit;
+	struct mmu *mmu = &vcpu->vm->mmu;
+	bool lapic, done = false;
+	struct memslots *slots;
+	int idx;
+
+	lapic = vcpu->lapic && lapic_claims(vcpu->lapic, exit->memory.gpa);
+	if (!lapic && exit->memory.gpa >> PAGE_SHIFT != vcpu->mmio_gfn)
+		return false;
+	if (!exit->memory.data || !(exit->memory.access & MMU_WRITE) || vcpu->requeue.valid ||
+	    vcpu->vapic.report)
+		return false;
+	idx = srcu_read_lock(&mmu->srcu);
+	slots = srcu_dereference(mmu->slots, &mmu->srcu);
+	if (lapic || slots->generation == vcpu->mmio_slots)
+		done = store_fast(vcpu, slots, lapic);
+	srcu_read_unlock(&mmu->srcu, idx);
+	return done;
+}
+
+void mmio_note_gfn(struct vcpu *vcpu)
+{
+	u64 gfn = vcpu->exit.memory.gpa >> PAGE_SHIFT;
+	struct mmu *mmu = &vcpu->vm->mmu;
+	int idx = srcu_read_lock(&mmu->srcu);
+	struct memslots *slots = srcu_dereference(mmu->slots, &mmu->srcu);
+
+	if (!memslot_find(slots, gfn)) {
+		vcpu->mmio_gfn = gfn;
+		vcpu->mmio_slots = slots->generation;
+	}
+	srcu_read_unlock(&mmu->srcu, idx);
+}
+
+int mmio_refused(struct vcpu *vcpu)
+{
+	const struct decoded *store = vcpu->refused_store;
+
+	vcpu->refused_store = NULL;
+	return store_to_user(vcpu, &store->insn);
 }
 
 int mmio_store_complete(struct vcpu *vcpu)

@@ -242,8 +242,10 @@ int pio_exit(struct vcpu *vcpu)
 {
 	struct vcpu_pio *pio = &vcpu->pio;
 
-	if (likely(vcpu->exit.refused))
+	if (likely(vcpu->exit.refused)) {
+		vcpu->exit.refused = false;
 		return out_to_userspace(vcpu);
+	}
 	/* The rest of it string() fills in. */
 	pio->port = vcpu->exit.pio.port;
 	pio->size = vcpu->exit.pio.size;

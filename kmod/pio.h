@@ -9,7 +9,7 @@ struct vcpu;
 
 /* vcpu->exit is a VMM_EXIT_PIO. As exit_handle(). */
 int pio_exit(struct vcpu *vcpu);
-/* Interrupts off: true when a device in the kernel took the OUT. As exit_handle_fast(). */
+/* Interrupts off: true when a device in the kernel took the OUT. As exit_fast(). */
 bool pio_exit_fast(struct vcpu *vcpu);
 /* Userspace has answered: IN, INS, OUTS; or has taken a plain OUT. */
 int pio_complete(struct vcpu *vcpu);

@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "exit.h"
 #include "irq/lapic.h"
+#include "run.h"
 #include "state.h"
 #include "vapic.h"
 #include "vm.h"
@@ -23,25 +24,6 @@
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
-
-/*
- * Work that only a return to userspace does and that must not wait: task work, and the throttling
- * of a memory cgroup over its limit. TIF_NOTIFY_RESUME alone does not count: rseq sets it at every
- * preemption and can wait.
- */
-static bool resume_work_pending(void)
-{
-	return task_work_pending(current) || current->memcg_nr_pages_over_high;
-}
-
-/* What must be done by the scheduler or on the way back to userspace before a guest may run. */
-static bool thread_work_pending(void)
-{
-	unsigned long flags = READ_ONCE(current_thread_info()->flags);
-
-	return flags & (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL) ||
-	       (flags & _TIF_NOTIFY_RESUME && resume_work_pending());
-}
 
 /* IRQs off. Host breakpoints hit host addresses only while DR7 holds the host's value: off first,
  * back last. */
@@ -65,31 +47,7 @@ static void restore_host_breakpoints(bool guest_loaded)
 		set_debugreg(0, 7);
 }
 
-/* What the run loop would find to do. */
-static bool must_leave(const struct vcpu *vcpu)
-{
-	return READ_ONCE(vcpu->requests) || thread_work_pending() ||
-	       (vcpu->lapic && lapic_has_events(vcpu->lapic));
-}
-
-/*
- * An exit was answered with interrupts still off: straight back into the guest? What happens on
- * other CPUs comes with an interrupt, which is pending and would end the run at once; so only what
- * this thread itself may have brought about counts. VMM_EXIT_RESUME says that the exit is done.
- */
-static bool may_reenter(struct vcpu *vcpu)
-{
-	if (unlikely(must_leave(vcpu))) {
-		vcpu->exit.kind = VMM_EXIT_RESUME;
-		return false;
-	}
-	if (unlikely(vcpu->news || vcpu->exception.valid ||
-		     (vcpu->lapic && READ_ONCE(vcpu->lapic->irr_words))))
-		event_deliver(vcpu);
-	return true;
-}
-
-/* The guest runs here, mostly once. IRQs off before and after. */
+/* The guest runs here. IRQs off before and after. */
 static void enter_guest(struct vcpu *vcpu)
 {
 	bool breakpoints = vcpu->dr7_used & DR7_ENABLED;
@@ -102,14 +60,7 @@ static void enter_guest(struct vcpu *vcpu)
 		fpu_enter_xcr0(vcpu);
 	vtime_account_guest_enter();
 
-	vcpu->reentry = false;
-	do {
-		vcpu->exit.refused = false;
-		backend->run(vcpu);
-		vcpu->exits[vcpu->exit.kind]++;
-		trace_vmm_exit(vcpu);
-		vcpu->reentry = true;
-	} while (!vcpu->pv_eoi.state && exit_handle_fast(vcpu) && may_reenter(vcpu));
+	backend->run(vcpu);
 
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 	if (vcpu->swap_xcr0)
@@ -141,7 +92,7 @@ static int try_enter(struct vcpu *vcpu)
 	/* Pairs with vcpu_kick() and vm_flush_tlb(): they see IN_GUEST, or what they did is seen
 	 * below. */
 	smp_mb();
-	if (unlikely(must_leave(vcpu) || vcpu->cpu < 0 || !virt_enabled_here())) {
+	if (unlikely(run_must_leave(vcpu) || vcpu->cpu < 0 || !virt_enabled_here())) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		goto out;
 	}
@@ -207,7 +158,7 @@ static int do_pending_work(struct vcpu *vcpu)
 		return exit_interrupted(vcpu);
 	if (need_resched())
 		schedule();
-	if (test_thread_flag(TIF_NOTIFY_RESUME) && resume_work_pending())
+	if (test_thread_flag(TIF_NOTIFY_RESUME) && run_resume_work())
 		return exit_interrupted(vcpu);
 	if (unlikely(virt_stopped()))
 		return -EIO;
@@ -264,7 +215,7 @@ static int prepare(struct vcpu *vcpu)
 		if (r <= 0)
 			return r;
 	}
-	if (thread_work_pending() || vcpu->cpu < 0 || virt_stopped())
+	if (run_thread_work() || vcpu->cpu < 0 || virt_stopped())
 		return do_pending_work(vcpu);
 	return 1;
 }

@@ -50,12 +50,7 @@ static bool cr3_valid(struct vcpu *vcpu, u64 cr3)
 
 bool state_64bit(struct vcpu *vcpu)
 {
-	struct kvm_segment cs;
-
-	if (!(vcpu->efer & EFER_LMA))
-		return false;
-	backend->get_segment(vcpu, VMM_SEG_CS, &cs);
-	return cs.l;
+	return backend->get_mode(vcpu) & VMM_MODE_64BIT;
 }
 
 static void load_cr0(struct vcpu *vcpu, u64 cr0)
@@ -661,7 +656,7 @@ long state_set_events(void *object, void *data)
 		vcpu->user_irq.valid = false;
 	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW) {
 		backend->set_shadow(vcpu, events->interrupt.shadow);
-		vcpu->exit.no_shadow = false;
+		vcpu->exit.plain = false;
 	}
 	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		atomic_set(&vcpu->nmi_queued, 0);

@@ -115,9 +115,11 @@ struct vcpu_pio {
 #define VCPU_DECODED 8
 
 struct decoded {
-	u8 bytes[INSN_MAX_LEN];
+	u64 bytes[2], mask[2]; /* the mask covers those that are the instruction's */
 	u8 len; /* 0: none */
-	enum decode_mode mode;
+	u8 mode; /* enum decode_mode */
+	bool store; /* a MOV to memory that mmio.c does by itself */
+	bool base_only; /* its linear address is a displacement and at most one register */
 	struct x86_insn insn;
 };
 
@@ -153,9 +155,9 @@ struct vcpu {
 	struct vm *vm;
 	struct lapic *lapic; /* NULL without in-kernel irqchip; set before the vCPU is published */
 	struct kvm_run *run; /* shared with userspace: copy, then judge */
-	bool reentry; /* for the backend: interrupts have been off since the last run */
 	bool entered; /* once at least: its CPUID stays */
 	bool windows; /* exits are asked for, for when the guest can take what waits */
+	bool fast_exits; /* nobody else has to see an exit first: exit_fast_begin() */
 	bool news; /* a kick by the vCPU's own thread, interrupts off */
 	unsigned long rcu_noted; /* see guest_state.h; by the thread */
 
@@ -205,10 +207,14 @@ struct vcpu {
 	DECLARE_BITMAP(ioapic_eois, 256); /* vectors whose EOI userspace's I/O APIC is to hear of */
 	enum vcpu_pending pending;
 	struct vcpu_pio pio;
+	struct vmm_code code; /* of the exit that is being handled */
 	struct fetch_memo fetch_memo[FETCH_MEMOS]; /* by page */
 	struct decoded decoded[VCPU_DECODED]; /* by RIP */
 	struct emulator emulator;
 	u64 store_rip; /* of the store, while userspace answers */
+	const struct decoded *refused_store; /* no device in the kernel took it */
+	u64 mmio_gfn,
+		mmio_slots; /* a frame without memory, and the generation of the slots that say so */
 	u64 mmio_gpa, mmio_gva; /* of the exit under emulation, when known: spares a walk */
 	bool mmio_gva_valid, mmio_write;
 
@@ -242,6 +248,12 @@ static inline void vcpu_set_reg(struct vcpu *vcpu, unsigned int reg, u64 value)
 	vcpu->regs[reg] = value;
 	vcpu->regs_avail |= BIT(reg) & VMM_REGS_LAZY;
 	vcpu->regs_dirty |= BIT(reg) & VMM_REGS_LAZY;
+}
+
+/* As WRMSR and XSETBV take it. */
+static inline u64 vcpu_edx_eax(const struct vcpu *vcpu)
+{
+	return (u32)vcpu->regs[VMM_REG_RAX] | vcpu->regs[VMM_REG_RDX] << 32;
 }
 
 static inline u64 vcpu_rip(struct vcpu *vcpu)

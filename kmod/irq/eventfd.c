@@ -328,20 +328,38 @@ struct ioeventfd {
 	struct eventfd_ctx *eventfd;
 };
 
+/* By constant lengths: a load each. */
+static u64 ioeventfd_value(const void *data, int len)
+{
+	u64 value = 0;
+
+	switch (len) {
+	case 1:
+		memcpy(&value, data, 1);
+		break;
+	case 2:
+		memcpy(&value, data, 2);
+		break;
+	case 4:
+		memcpy(&value, data, 4);
+		break;
+	case 8:
+		memcpy(&value, data, 8);
+		break;
+	}
+	return value;
+}
+
 static int ioeventfd_write(struct iobus_handler *handler, u64 addr, int len, const void *data)
 {
 	struct ioeventfd *ioeventfd = container_of(handler, struct ioeventfd, handler);
-	u64 value = 0;
 
 	if (addr != ioeventfd->addr)
 		return -EOPNOTSUPP;
 	if (ioeventfd->len && ioeventfd->len != len)
 		return -EOPNOTSUPP;
-	if (!ioeventfd->wildcard) {
-		memcpy(&value, data, len);
-		if (value != ioeventfd->datamatch)
-			return -EOPNOTSUPP;
-	}
+	if (!ioeventfd->wildcard && ioeventfd_value(data, len) != ioeventfd->datamatch)
+		return -EOPNOTSUPP;
 	atomic64_inc(&ioeventfd->ioeventfds->signals);
 	compat_eventfd_signal(ioeventfd->eventfd);
 	return 0;

@@ -99,6 +99,7 @@ struct lapic {
 	u64 expires_ns; /* U64_MAX: not running */
 	u64 period_ns; /* of the last initial count, before the limit above */
 	u64 tsc_deadline; /* IA32_TSC_DEADLINE: 0 when it is not armed */
+	u64 armed_deadline; /* what the host's timer is armed for: not after tsc_deadline; 0: not */
 
 	/* -- constant -- */
 	struct irqchip *irqchip;
@@ -168,6 +169,11 @@ static inline bool lapic_has_events(const struct lapic *lapic)
 {
 	return atomic_read(&lapic->events) != 0;
 }
+/* Of either: an interrupt that may be pending, or an event. */
+static inline bool lapic_wants_attention(const struct lapic *lapic)
+{
+	return READ_ONCE(lapic->irr_words) | atomic_read(&lapic->events);
+}
 /* APIC-write and EOI-induced fast paths: the EOI register. */
 void lapic_eoi(struct lapic *lapic);
 /* Whether the end of this interrupt, edge triggered and in service, changes nothing but ISR. */
@@ -175,7 +181,11 @@ bool lapic_eoi_unheard(const struct lapic *lapic, u8 vector);
 
 /* -- guest accesses -- */
 /* gpa is in the page that the LAPIC decodes now (enabled and in xAPIC mode). */
-bool lapic_claims(const struct lapic *lapic, u64 gpa);
+static inline bool lapic_claims(const struct lapic *lapic, u64 gpa)
+{
+	return gpa - (lapic->base & LAPIC_BASE_ADDRESS) < LAPIC_MMIO_SIZE &&
+	       (lapic->base & LAPIC_BASE_MODE) == LAPIC_BASE_ENABLE;
+}
 /*
  * offset in the page, size 1-8. A read within the low four bytes of a register gives that part of
  * it, any other read zero; a write that is not an aligned 32-bit one is ignored (SDM vol. 3,

@@ -216,13 +216,6 @@ static const struct lapic_reg_info *find_reg(u32 offset, u8 access)
 
 /* -- xAPIC: the page -- */
 
-bool lapic_claims(const struct lapic *lapic, u64 gpa)
-{
-	if ((lapic->base & LAPIC_BASE_MODE) != LAPIC_BASE_ENABLE)
-		return false;
-	return gpa - (lapic->base & LAPIC_BASE_ADDRESS) < LAPIC_MMIO_SIZE;
-}
-
 u64 lapic_mmio_read(struct lapic *lapic, u32 offset, u8 size)
 {
 	u32 shift = (offset & 0xf) * 8;

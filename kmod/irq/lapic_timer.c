@@ -62,6 +62,7 @@ static void arm(struct lapic *lapic, u64 expires_ns)
 static void disarm(struct lapic *lapic)
 {
 	lapic->tsc_deadline = 0;
+	lapic->armed_deadline = 0;
 	if (lapic->expires_ns != U64_MAX)
 		arm(lapic, U64_MAX);
 }
@@ -89,6 +90,7 @@ static void arm_deadline(struct lapic *lapic, u64 now)
 		return;
 	}
 	ns = irqchip->ops->tsc_to_ns(irqchip->ctx, lapic->vcpu, lapic->tsc_deadline - tsc);
+	lapic->armed_deadline = lapic->tsc_deadline;
 	/* One more, for the rounding; and an hrtimer's time is signed. */
 	arm(lapic, now + min_t(u64, ns, S64_MAX - now - 1) + 1);
 }
@@ -149,6 +151,7 @@ void lapic_timer_expired(struct lapic *lapic)
 
 	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	now = now_ns(lapic);
+	lapic->armed_deadline = 0;
 	if (lapic->expires_ns == U64_MAX)
 		goto out; /* cancelled while on its way */
 	if (lapic->expires_ns > now)
@@ -273,11 +276,15 @@ void lapic_set_tsc_deadline(struct lapic *lapic, u64 val)
 	raw_spin_lock_irqsave(&lapic->timer_lock, flags);
 	if (is_deadline(lapic)) {
 		lapic->tsc_deadline = val;
+		/* A timer that fires earlier arms itself for the rest: lapic_timer_expired(). */
+		if (lapic->armed_deadline && val >= lapic->armed_deadline)
+			goto out;
 		if (val)
 			arm_deadline(lapic, now_ns(lapic));
 		else
 			disarm(lapic);
 	}
+out:
 	raw_spin_unlock_irqrestore(&lapic->timer_lock, flags);
 }
 

@@ -7,6 +7,8 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 
+#include "guest_regs.S"
+
 /*
  * The exit's own form of UNTRAIN_RET; kernels without it leave the barrier that it adds to the
  * caller.
@@ -17,22 +19,6 @@
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
 .endm
 #endif
-
-/* enum vmm_reg */
-#define REG_RCX 1 * 8
-#define REG_RDX 2 * 8
-#define REG_RBX 3 * 8
-#define REG_RBP 5 * 8
-#define REG_RSI 6 * 8
-#define REG_RDI 7 * 8
-#define REG_R8 8 * 8
-#define REG_R9 9 * 8
-#define REG_R10 10 * 8
-#define REG_R11 11 * 8
-#define REG_R12 12 * 8
-#define REG_R13 13 * 8
-#define REG_R14 14 * 8
-#define REG_R15 15 * 8
 
 /* What the stack holds while the guest has the registers. */
 #define FRAME_HOST_SPEC_CTRL 0 * 8
@@ -87,20 +73,7 @@ SYM_FUNC_START(svm_vmrun)
 	mov	%rsi, %rax
 	vmload	%rax
 
-	mov	REG_RCX(%rdi), %rcx
-	mov	REG_RDX(%rdi), %rdx
-	mov	REG_RBX(%rdi), %rbx
-	mov	REG_RBP(%rdi), %rbp
-	mov	REG_RSI(%rdi), %rsi
-	mov	REG_R8(%rdi), %r8
-	mov	REG_R9(%rdi), %r9
-	mov	REG_R10(%rdi), %r10
-	mov	REG_R11(%rdi), %r11
-	mov	REG_R12(%rdi), %r12
-	mov	REG_R13(%rdi), %r13
-	mov	REG_R14(%rdi), %r14
-	mov	REG_R15(%rdi), %r15
-	mov	REG_RDI(%rdi), %rdi
+	LOAD_GUEST_REGS
 
 	/*
 	 * Transient scheduler attacks: the guest learns nothing from the CPU's buffers. Clobbers ZF
@@ -119,36 +92,8 @@ SYM_FUNC_START(svm_vmrun)
 	vmload	%rax
 
 	mov	FRAME_REGS(%rsp), %rax
-	mov	%rcx, REG_RCX(%rax)
-	mov	%rdx, REG_RDX(%rax)
-	mov	%rbx, REG_RBX(%rax)
-	mov	%rbp, REG_RBP(%rax)
-	mov	%rsi, REG_RSI(%rax)
-	mov	%rdi, REG_RDI(%rax)
-	mov	%r8, REG_R8(%rax)
-	mov	%r9, REG_R9(%rax)
-	mov	%r10, REG_R10(%rax)
-	mov	%r11, REG_R11(%rax)
-	mov	%r12, REG_R12(%rax)
-	mov	%r13, REG_R13(%rax)
-	mov	%r14, REG_R14(%rax)
-	mov	%r15, REG_R15(%rax)
-
-	/* Nothing of the guest's stays in a register that the host could use in speculation. */
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%ebx, %ebx
-	xor	%ebp, %ebp
-	xor	%esi, %esi
-	xor	%edi, %edi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
+	SAVE_GUEST_REGS
+	CLEAR_GUEST_REGS
 
 	/* The guest has filled the return stack buffer: before the first RET. */
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT

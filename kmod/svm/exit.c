@@ -128,6 +128,7 @@ static void decode_npf(struct vcpu_svm *svm, struct vmm_exit *exit)
 	exit->memory.gpa = control->exit_info_2;
 	exit->memory.gva_valid = false;
 	exit->memory.walk = error & NPF_GUEST_TABLE;
+	exit->memory.data = !exit->memory.walk;
 	if (error & NPF_WRITE)
 		exit->memory.access = MMU_WRITE;
 	else
@@ -195,6 +196,21 @@ static u8 insn_len(const struct vcpu_svm *svm)
 	return svm_host.nrips && len <= INSN_MAX_LEN ? len : 0;
 }
 
+/* As struct vmm_exit describes it. */
+static bool is_plain(struct vcpu_svm *svm)
+{
+	const struct vmcb *vmcb = svm->vmcb;
+	struct vcpu *vcpu = &svm->vcpu;
+
+	if (!vcpu->exit.insn_len)
+		return false;
+	vcpu->regs[VMM_REG_RIP] = vmcb->save.rip;
+	vcpu->regs[VMM_REG_RFLAGS] = vmcb->save.rflags;
+	vcpu->regs_avail |= BIT(VMM_REG_RIP) | BIT(VMM_REG_RFLAGS);
+	return !(vmcb->control.int_state & VMCB_INTERRUPT_SHADOW) &&
+	       !(vmcb->save.rflags & X86_EFLAGS_TF);
+}
+
 void svm_decode_exit(struct vcpu_svm *svm)
 {
 	struct vmm_exit *exit = &svm->vcpu.exit;
@@ -204,6 +220,7 @@ void svm_decode_exit(struct vcpu_svm *svm)
 
 	exit->hw_reason = code;
 	exit->operands_valid = true;
+	exit->plain = false;
 	if (code == SVM_EXIT_NPF) {
 		decode_npf(svm, exit);
 		return;
@@ -218,6 +235,7 @@ void svm_decode_exit(struct vcpu_svm *svm)
 	exit->insn_len = row->insn ? insn_len(svm) : 0;
 	if (row->detail)
 		row->detail(svm, exit);
+	exit->plain = is_plain(svm);
 }
 
 static void dump_segment(const char *name, const struct vmcb_seg *seg)

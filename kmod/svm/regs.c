@@ -171,6 +171,35 @@ unsigned int svm_get_cpl(struct vcpu *vcpu)
 	return to_svm(vcpu)->vmcb->save.cpl;
 }
 
+unsigned int svm_get_mode(struct vcpu *vcpu)
+{
+	const struct vmcb_save *save = &to_svm(vcpu)->vmcb->save;
+	bool long_code = save->seg[VMCB_CS].attrib & BIT(SEG_ATTRIB_L_SHIFT);
+
+	return save->cpl | (vcpu->efer & EFER_LMA && long_code ? VMM_MODE_64BIT : 0);
+}
+
+void svm_get_code(struct vcpu *vcpu, struct vmm_code *code)
+{
+	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	const struct vmcb_seg *cs = &vmcb->save.seg[VMCB_CS];
+	u64 rip = vcpu_rip(vcpu);
+
+	code->cr0 = vcpu_cr0(vcpu);
+	code->cr3 = vcpu_cr3(vcpu);
+	code->cr4 = vcpu_cr4(vcpu);
+	code->plain = !(vmcb->control.int_state & VMCB_INTERRUPT_SHADOW) &&
+		      !(vcpu_rflags(vcpu) & X86_EFLAGS_TF);
+	if (vcpu->efer & EFER_LMA && cs->attrib & BIT(SEG_ATTRIB_L_SHIFT)) {
+		code->mode = DECODE_64;
+		code->address = rip;
+		return;
+	}
+	code->mode = cs->attrib & BIT(SEG_ATTRIB_DB_SHIFT) && code->cr0 & X86_CR0_PE ? DECODE_32 :
+										       DECODE_16;
+	code->address = (u32)(cs->base + rip);
+}
+
 void svm_get_segment(struct vcpu *vcpu, unsigned int seg, struct kvm_segment *out)
 {
 	const struct vmcb_seg *in = vmcb_seg(vcpu, seg);

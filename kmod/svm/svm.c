@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "guest_state.h"
 #include "mmu/pgtable.h"
+#include "exit_fast.h"
 #include "svm/svm.h"
 
 #define CPUID_EXT_FEATURES 0x80000001
@@ -451,7 +452,7 @@ static void machine_check(void)
 		asm volatile("int $18" : : : "memory");
 }
 
-static void svm_run(struct vcpu *vcpu)
+static void run_once(struct vcpu *vcpu)
 {
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
 	struct vcpu_svm *svm = to_svm(vcpu);
@@ -464,6 +465,7 @@ static void svm_run(struct vcpu *vcpu)
 		 */
 		svm_cancel_injection(svm);
 		vcpu->exit.kind = VMM_EXIT_RESUME;
+		vcpu->exit.plain = false;
 		return;
 	}
 	write_state(svm);
@@ -485,6 +487,19 @@ static void svm_run(struct vcpu *vcpu)
 		machine_check();
 	read_state(svm);
 	svm_decode_exit(svm);
+}
+
+static void set_rip(struct vcpu *vcpu, u64 rip)
+{
+	vcpu_set_reg(vcpu, VMM_REG_RIP, rip);
+}
+
+static void svm_run(struct vcpu *vcpu)
+{
+	exit_fast_begin(vcpu);
+	do
+		run_once(vcpu);
+	while (exit_fast(vcpu, set_rip));
 }
 
 const struct vmm_backend svm_backend = {
@@ -512,6 +527,8 @@ const struct vmm_backend svm_backend = {
 	.get_table = svm_get_table,
 	.set_table = svm_set_table,
 	.get_cpl = svm_get_cpl,
+	.get_code = svm_get_code,
+	.get_mode = svm_get_mode,
 	.get_msr = svm_get_msr,
 	.set_msr = svm_set_msr,
 	.open_msrs = svm_guest_msrs,

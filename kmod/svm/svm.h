@@ -130,6 +130,8 @@ void svm_set_segment(struct vcpu *vcpu, unsigned int seg, const struct kvm_segme
 void svm_get_table(struct vcpu *vcpu, enum vmm_table which, struct kvm_dtable *out);
 void svm_set_table(struct vcpu *vcpu, enum vmm_table which, const struct kvm_dtable *in);
 unsigned int svm_get_cpl(struct vcpu *vcpu);
+void svm_get_code(struct vcpu *vcpu, struct vmm_code *code);
+unsigned int svm_get_mode(struct vcpu *vcpu);
 int svm_get_msr(struct vcpu *vcpu, u32 index, u64 *value);
 int svm_set_msr(struct vcpu *vcpu, u32 index, u64 value);
 void svm_set_dr7(struct vcpu *vcpu, u64 dr7);

@@ -17,6 +17,7 @@
 #ifndef __ASSEMBLY__
 #include <linux/linkage.h>
 #include <linux/types.h>
+#include <asm/asm.h>
 
 struct vmx_transition {
 	u64 host_rsp; /* what the VMCS holds; 0: nothing yet */
@@ -25,12 +26,25 @@ struct vmx_transition {
 	u32 flags;
 };
 
-/*
- * Enter the guest, come back on its exit. Nonzero: VMfail, the CPU did not try (SDM vol 3, 31.2).
- */
-asmlinkage int vmx_enter(u64 *regs, struct vmx_transition *transition);
+/* Not for C: vmx_transit() below calls it. */
+asmlinkage void vmx_enter(void);
 /* Where an exit lands: for HOST_RIP only. */
 asmlinkage void vmx_exited(void);
+
+/*
+ * Enter the guest, come back on its exit. True: VMfail, the CPU did not try (SDM vol 3, 31.2).
+ */
+static __always_inline bool vmx_transit(u64 *regs, struct vmx_transition *transition)
+{
+	bool failed;
+
+	asm volatile("call vmx_enter"
+		     : "=b"(failed), "+D"(regs), "+S"(transition), ASM_CALL_CONSTRAINT
+		     :
+		     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+		       "cc", "memory");
+	return failed;
+}
 #endif
 
 #endif

@@ -6,21 +6,9 @@
 
 #include "vmx/vmx.h"
 
-#define BLOCKED_BY_SHADOW (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-
-/* SDM vol 3, table 25-3. Read at most once per exit. */
-static __always_inline u32 interruptibility(struct vcpu_vmx *vmx)
-{
-	if (!vmx->interruptibility_read) {
-		vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
-		vmx->interruptibility_read = true;
-	}
-	return vmx->interruptibility;
-}
-
 static __always_inline void set_interruptibility(struct vcpu_vmx *vmx, u32 mask, u32 bits)
 {
-	u32 old = interruptibility(vmx), new = (old & ~mask) | bits;
+	u32 old = vmx_interruptibility(vmx), new = (old & ~mask) | bits;
 
 	if (old != new) {
 		vmx->interruptibility = new;
@@ -87,13 +75,13 @@ bool vmx_take_interrupted_event(struct vcpu_vmx *vmx)
 bool vmx_irq_allowed(struct vcpu *vcpu)
 {
 	return (vcpu_rflags(vcpu) & X86_EFLAGS_IF) &&
-	       !(interruptibility(to_vmx(vcpu)) & BLOCKED_BY_SHADOW);
+	       !(vmx_interruptibility(to_vmx(vcpu)) & VMX_SHADOW);
 }
 
 /* Some CPUs refuse to enter with an NMI in the shadow of STI (SDM vol 3, 27.3.1.5). */
 bool vmx_nmi_allowed(struct vcpu *vcpu)
 {
-	return !(interruptibility(to_vmx(vcpu)) & (BLOCKED_BY_SHADOW | GUEST_INTR_STATE_NMI));
+	return !(vmx_interruptibility(to_vmx(vcpu)) & (VMX_SHADOW | GUEST_INTR_STATE_NMI));
 }
 
 void vmx_set_windows(struct vcpu *vcpu, bool irq, bool nmi)
@@ -106,7 +94,7 @@ void vmx_set_windows(struct vcpu *vcpu, bool irq, bool nmi)
 	 * would come again without end. IF is set there, so that an interrupt window opens when the
 	 * shadow ends.
 	 */
-	if (unlikely(nmi) && interruptibility(vmx) & GUEST_INTR_STATE_STI) {
+	if (unlikely(nmi) && vmx_interruptibility(vmx) & GUEST_INTR_STATE_STI) {
 		nmi = false;
 		irq = true;
 	}
@@ -122,7 +110,7 @@ void vmx_set_windows(struct vcpu *vcpu, bool irq, bool nmi)
 
 u32 vmx_get_shadow(struct vcpu *vcpu)
 {
-	u32 state = interruptibility(to_vmx(vcpu)), shadow = 0;
+	u32 state = vmx_interruptibility(to_vmx(vcpu)), shadow = 0;
 
 	if (state & GUEST_INTR_STATE_STI)
 		shadow |= KVM_X86_SHADOW_INT_STI;
@@ -140,12 +128,12 @@ void vmx_set_shadow(struct vcpu *vcpu, u32 shadow)
 		bits = GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & KVM_X86_SHADOW_INT_STI)
 		bits = GUEST_INTR_STATE_STI;
-	set_interruptibility(to_vmx(vcpu), BLOCKED_BY_SHADOW, bits);
+	set_interruptibility(to_vmx(vcpu), VMX_SHADOW, bits);
 }
 
 bool vmx_get_nmi_masked(struct vcpu *vcpu)
 {
-	return interruptibility(to_vmx(vcpu)) & GUEST_INTR_STATE_NMI;
+	return vmx_interruptibility(to_vmx(vcpu)) & GUEST_INTR_STATE_NMI;
 }
 
 void vmx_set_nmi_masked(struct vcpu *vcpu, bool masked)

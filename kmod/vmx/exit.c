@@ -14,6 +14,7 @@
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
 
+#include "exit_fast.h"
 #include "guest_state.h"
 #include "mmu/pgtable.h"
 #include "vmx/vmx.h"
@@ -105,15 +106,6 @@ static const struct exit_row exit_rows[] = {
 #define CR_REG_SHIFT 8
 #define CR_LMSW_SHIFT 16
 
-static struct exit_row row_of(u32 reason)
-{
-	u32 basic = reason & EXIT_REASON_BASIC;
-
-	if (unlikely(basic >= ARRAY_SIZE(exit_rows)))
-		return (struct exit_row){ VMM_EXIT_UNKNOWN };
-	return exit_rows[basic];
-}
-
 static void decode_memory(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool in_delivery)
 {
 	u32 qualification = vmcs_read(EXIT_QUALIFICATION), access = 0;
@@ -121,9 +113,10 @@ static void decode_memory(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool in_d
 	exit->memory.gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	exit->memory.walk = false;
 	exit->memory.gva_valid = false;
+	exit->memory.data = false;
 	if (likely(qualification & EPT_VIOLATION_GVA_IS_VALID)) {
 		exit->memory.walk = !(qualification & EPT_VIOLATION_GVA_TRANSLATED);
-		exit->memory.gva_valid = !exit->memory.walk;
+		exit->memory.gva_valid = exit->memory.data = !exit->memory.walk;
 		exit->memory.gva = vmcs_read(GUEST_LINEAR_ADDRESS);
 	}
 	if (qualification & EPT_VIOLATION_ACC_READ)
@@ -139,7 +132,7 @@ static void decode_memory(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool in_d
 	vmx->flush_l1d = true;
 }
 
-static void decode_pio(struct vcpu_vmx *vmx, struct vmm_exit *exit)
+static __always_inline void decode_pio(struct vcpu_vmx *vmx, struct vmm_exit *exit)
 {
 	u32 qualification = vmcs_read(EXIT_QUALIFICATION);
 
@@ -248,11 +241,11 @@ static __always_inline void read_instruction(struct vcpu_vmx *vmx, struct vmm_ex
 	vcpu->regs_avail = BIT(VMM_REG_RIP) | BIT(VMM_REG_RFLAGS);
 	vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	vmx->interruptibility_read = true;
-	exit->no_shadow =
-		!(vmx->interruptibility & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	exit->plain = !((vmx->interruptibility & VMX_SHADOW) |
+			(vcpu->regs[VMM_REG_RFLAGS] & X86_EFLAGS_TF));
 }
 
-static noinline void decode_details(struct vcpu_vmx *vmx, bool in_delivery)
+static void decode_details(struct vcpu_vmx *vmx, bool in_delivery)
 {
 	struct vmm_exit *exit = &vmx->vcpu.exit;
 
@@ -277,26 +270,20 @@ static noinline void decode_details(struct vcpu_vmx *vmx, bool in_delivery)
 	}
 }
 
-static __always_inline void decode(struct vcpu_vmx *vmx, u32 reason)
+/* An exit that is no instruction's, or one that has more to tell. */
+static noinline void decode_rest(struct vcpu_vmx *vmx, u8 flags)
 {
 	struct vmm_exit *exit = &vmx->vcpu.exit;
-	struct exit_row row = row_of(reason);
-	bool in_delivery = false;
+	bool in_delivery;
 
-	exit->kind = row.kind;
-	exit->hw_reason = reason;
-	exit->operands_valid = true;
-	if (likely(row.flags & EXIT_HAS_LENGTH)) {
-		read_instruction(vmx, exit);
-	} else {
+	if (!(flags & EXIT_HAS_LENGTH)) {
 		exit->insn_len = 0;
-		exit->no_shadow = false;
+		exit->plain = false;
 		vmx->interruptibility_read = false;
 		vmx->vcpu.regs_avail = 0;
 	}
-	if (row.flags & EXIT_IN_DELIVERY)
-		in_delivery = vmx_take_interrupted_event(vmx);
-	if (row.flags & EXIT_HAS_DETAILS)
+	in_delivery = flags & EXIT_IN_DELIVERY && vmx_take_interrupted_event(vmx);
+	if (flags & EXIT_HAS_DETAILS)
 		decode_details(vmx, in_delivery);
 }
 
@@ -312,29 +299,13 @@ static void fail_entry(struct vcpu_vmx *vmx, u64 reason)
 	vcpu->exit.kind = VMM_EXIT_FAIL_ENTRY;
 	vcpu->exit.hw_reason = reason;
 	vcpu->exit.insn_len = 0;
+	vcpu->exit.plain = false;
 	vcpu->requeue = vmx->injected;
 	vmx->injected.valid = false;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 }
 
 /* -- the run -- */
-
-/* From here to there the guest runs: no tracing, no RCU, no faults. */
-static noinstr int transition(struct vcpu_vmx *vmx)
-{
-	struct vcpu *vcpu = &vmx->vcpu;
-	int failed;
-
-	guest_state_enter(&vcpu->rcu_noted);
-	if (static_branch_unlikely(&vmx_l1d_flush_needed))
-		vmx_flush_l1d(vmx);
-	if (vcpu->cr2 != native_read_cr2())
-		native_write_cr2(vcpu->cr2);
-	failed = vmx_enter(vcpu->regs, &vmx->transition);
-	vcpu->cr2 = native_read_cr2();
-	guest_state_exit();
-	return failed;
-}
 
 /*
  * Both can change while the thread is in the kernel: PCIDs are handed out anew, and CR4 follows the
@@ -354,7 +325,7 @@ static void write_host_cr3_cr4(struct vcpu_vmx *vmx)
 	}
 }
 
-static void prepare_spec_ctrl(struct vcpu_vmx *vmx)
+static __always_inline void prepare_spec_ctrl(struct vcpu_vmx *vmx)
 {
 	struct vmx_transition *transition = &vmx->transition;
 	u32 flags = transition->flags & VMX_RESUME;
@@ -385,74 +356,145 @@ static void switch_counters(const struct perf_guest_switch_msr *counters, int nr
 				      to_guest ? counters[i].guest : counters[i].host);
 }
 
-/* Interrupts and NMIs of perf change it, so that no older copy will do. */
-static void read_perf_state(struct vcpu_vmx *vmx)
+static bool counters_differ(const struct vcpu_vmx *vmx)
+{
+	int i;
+
+	for (i = 0; i < vmx->nr_counters; i++)
+		if (vmx->counters[i].host != vmx->counters[i].guest)
+			return true;
+	return false;
+}
+
+/*
+ * Interrupts and NMIs of perf change it, so that no older copy will do: while perf is in use each
+ * exit goes the long way.
+ */
+static void enter_perf(struct vcpu_vmx *vmx)
 {
 	vmx->host.debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	vmx->counters = perf_guest_get_msrs(&vmx->nr_counters, NULL);
+	vmx->perf_active = vmx->host.debugctl || counters_differ(vmx);
+	if (unlikely(vmx->perf_active)) {
+		switch_counters(vmx->counters, vmx->nr_counters, true);
+		vmx->vcpu.fast_exits = false;
+	}
 }
 
-/* Nothing of this changes while interrupts are off, but for perf's part if that is in use at all. */
-static __always_inline void prepare_host_state(struct vcpu_vmx *vmx)
+static noinline void leave_perf(struct vcpu_vmx *vmx)
 {
-	if (likely(vmx->vcpu.reentry)) {
-		if (unlikely(vmx->host.debugctl || vmx->nr_counters))
-			read_perf_state(vmx);
-		return;
-	}
+	switch_counters(vmx->counters, vmx->nr_counters, false);
+	/* The exit has zeroed it. */
+	if (vmx->host.debugctl)
+		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
+}
+
+/* What stays as it is while interrupts are off. */
+static noinline void prepare_run(struct vcpu_vmx *vmx)
+{
+	vmx->vcpu.exit.operands_valid = true;
 	if (unlikely(!vmx->guest_msrs))
 		vmx_switch_to_guest(vmx);
 	write_host_cr3_cr4(vmx);
-	read_perf_state(vmx);
-}
-
-/* What the entry needs and the exit leaves to software. Nonzero: VMfail. */
-static __always_inline int enter(struct vcpu_vmx *vmx)
-{
-	int failed;
-
-	prepare_host_state(vmx);
-	if (likely(vmx->vcpu.regs_dirty == BIT(VMM_REG_RIP))) {
-		vmcs_write(GUEST_RIP, vmx->vcpu.regs[VMM_REG_RIP]);
-		vmx->vcpu.regs_dirty = 0;
-	} else if (vmx->vcpu.regs_dirty) {
+	exit_fast_begin(&vmx->vcpu);
+	enter_perf(vmx);
+	if (vmx->vcpu.regs_dirty)
 		vmx_write_dirty_regs(vmx);
-	}
 	prepare_spec_ctrl(vmx);
-	if (unlikely(vmx->nr_counters))
-		switch_counters(vmx->counters, vmx->nr_counters, true);
-
-	failed = transition(vmx);
-
-	if (unlikely(vmx->nr_counters))
-		switch_counters(vmx->counters, vmx->nr_counters, false);
-	/* The exit has zeroed it. */
-	if (unlikely(vmx->host.debugctl))
-		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
-	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
-		this_cpu_write(x86_ibpb_exit_to_user, true);
-	return failed;
 }
 
-void vmx_run(struct vcpu *vcpu)
+/* What is more than a row's index: an entry that failed, and what newer CPUs may bring. */
+static noinline void decode_unusual(struct vcpu_vmx *vmx, u32 reason)
 {
-	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	int failed = enter(vmx);
-	u32 reason;
+	u32 basic = reason & EXIT_REASON_BASIC;
+	struct exit_row row = { VMM_EXIT_UNKNOWN };
 
-	vcpu->requeue.valid = false;
-	if (unlikely(failed)) {
-		fail_entry(vmx, vmcs_read(VM_INSTRUCTION_ERROR));
-		return;
-	}
-	reason = vmcs_read(VM_EXIT_REASON);
-	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
+	if (reason & VMX_EXIT_REASONS_FAILED_VMENTRY) {
 		fail_entry(vmx, reason);
 		return;
 	}
 	vmx->transition.flags |= VMX_RESUME;
 	vmx->injected.valid = false;
-	decode(vmx, reason);
+	if (basic < ARRAY_SIZE(exit_rows))
+		row = exit_rows[basic];
+	vmx->vcpu.exit.kind = row.kind;
+	if (row.flags & EXIT_HAS_LENGTH)
+		read_instruction(vmx, &vmx->vcpu.exit);
+	decode_rest(vmx, row.flags);
+}
+
+static __always_inline void decode(struct vcpu_vmx *vmx, u32 reason)
+{
+	struct vmm_exit *exit = &vmx->vcpu.exit;
+	struct exit_row row;
+
+	exit->hw_reason = reason;
+	if (unlikely(reason >= ARRAY_SIZE(exit_rows))) {
+		decode_unusual(vmx, reason);
+		return;
+	}
+	vmx->transition.flags |= VMX_RESUME;
+	vmx->injected.valid = false;
+	row = exit_rows[reason];
+	exit->kind = row.kind;
+	if (likely(row.flags & EXIT_HAS_LENGTH))
+		read_instruction(vmx, exit);
+	if (likely(row.flags == EXIT_HAS_LENGTH))
+		return;
+	if (row.kind == VMM_EXIT_PIO)
+		decode_pio(vmx, exit);
+	else
+		decode_rest(vmx, row.flags);
+}
+
+static __always_inline void set_rip(struct vcpu *vcpu, u64 rip)
+{
+	vcpu->regs[VMM_REG_RIP] = rip;
+	vmcs_write(GUEST_RIP, rip);
+}
+
+/* The guest has been left, or not been entered. True: the exit is answered, enter again. */
+static __always_inline bool after_exit(struct vcpu_vmx *vmx, bool failed)
+{
+	if (unlikely(vmx->perf_active))
+		leave_perf(vmx);
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+	if (unlikely(failed)) {
+		fail_entry(vmx, vmcs_read(VM_INSTRUCTION_ERROR));
+	} else {
+		decode(vmx, vmcs_read(VM_EXIT_REASON));
+	}
+	if (!exit_fast(&vmx->vcpu, set_rip))
+		return false;
+	if (unlikely(vmx->vcpu.regs_dirty))
+		vmx_write_dirty_regs(vmx);
+	prepare_spec_ctrl(vmx);
+	return true;
+}
+
+/* While the guest runs: no tracing, no RCU, no faults. */
+noinstr void vmx_run(struct vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	bool failed, again;
+
+	instrumentation_begin();
+	prepare_run(vmx);
+	instrumentation_end();
+	do {
+		guest_state_enter(&vcpu->rcu_noted);
+		if (static_branch_unlikely(&vmx_l1d_flush_needed))
+			vmx_flush_l1d(vmx);
+		if (vcpu->cr2 != native_read_cr2())
+			native_write_cr2(vcpu->cr2);
+		failed = vmx_transit(vcpu->regs, &vmx->transition);
+		vcpu->cr2 = native_read_cr2();
+		guest_state_exit();
+		instrumentation_begin();
+		again = after_exit(vmx, failed);
+		instrumentation_end();
+	} while (again);
 }
 
 /* -- after a failed entry -- */

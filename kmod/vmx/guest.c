@@ -309,6 +309,45 @@ unsigned int vmx_get_cpl(struct vcpu *vcpu)
 	return VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
 }
 
+static __always_inline u64 lazy_reg(struct vcpu *vcpu, unsigned int reg, u32 field)
+{
+	if (!(vcpu->regs_avail & BIT(reg))) {
+		vcpu->regs_avail |= BIT(reg);
+		vcpu->regs[reg] = vmcs_read(field);
+	}
+	return vcpu->regs[reg];
+}
+
+void vmx_get_code(struct vcpu *vcpu, struct vmm_code *code)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	u64 rip = lazy_reg(vcpu, VMM_REG_RIP, GUEST_RIP);
+	u32 cs = vmcs_read(GUEST_CS_AR_BYTES);
+
+	/* A fetch depends on none of the bits that the guest changes without an exit. */
+	code->cr0 = vmx->written.cr0_shadow & ~VMX_CR0_GUEST_OWNED;
+	code->cr3 = lazy_reg(vcpu, VMM_REG_CR3, GUEST_CR3);
+	code->cr4 = vmx->written.cr4_shadow & ~vmx->written.cr4_guest_owned;
+	code->plain = !(vmx_interruptibility(vmx) & VMX_SHADOW) &&
+		      !(lazy_reg(vcpu, VMM_REG_RFLAGS, GUEST_RFLAGS) & X86_EFLAGS_TF);
+	if (vmx->efer & EFER_LMA && cs & BIT(ACCESS_L_SHIFT)) {
+		code->mode = DECODE_64;
+		code->address = rip;
+		return;
+	}
+	code->mode = cs & BIT(ACCESS_DB_SHIFT) && code->cr0 & X86_CR0_PE ? DECODE_32 : DECODE_16;
+	code->address = (u32)(vmcs_read(GUEST_CS_BASE) + rip);
+}
+
+unsigned int vmx_get_mode(struct vcpu *vcpu)
+{
+	unsigned int mode = VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
+
+	if (to_vmx(vcpu)->efer & EFER_LMA && vmcs_read(GUEST_CS_AR_BYTES) & BIT(ACCESS_L_SHIFT))
+		mode |= VMM_MODE_64BIT;
+	return mode;
+}
+
 /* -- MSRs -- */
 
 static const struct {

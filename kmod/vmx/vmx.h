@@ -104,12 +104,25 @@ struct vcpu_vmx {
 	} host;
 	const struct perf_guest_switch_msr *counters; /* which perf wants switched at this entry */
 	int nr_counters;
+	bool perf_active; /* any of that, or debugctl */
 };
 
 static __always_inline struct vcpu_vmx *to_vmx(struct vcpu *vcpu)
 {
 	return container_of(vcpu, struct vcpu_vmx, vcpu);
 }
+
+/* SDM vol 3, table 25-3. Read at most once per exit. */
+static __always_inline u32 vmx_interruptibility(struct vcpu_vmx *vmx)
+{
+	if (!vmx->interruptibility_read) {
+		vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+		vmx->interruptibility_read = true;
+	}
+	return vmx->interruptibility;
+}
+
+#define VMX_SHADOW (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 /* caps.c */
 int vmx_probe(const char **why);
@@ -143,6 +156,8 @@ void vmx_set_segment(struct vcpu *vcpu, unsigned int seg, const struct kvm_segme
 void vmx_get_table(struct vcpu *vcpu, enum vmm_table which, struct kvm_dtable *out);
 void vmx_set_table(struct vcpu *vcpu, enum vmm_table which, const struct kvm_dtable *in);
 unsigned int vmx_get_cpl(struct vcpu *vcpu);
+void vmx_get_code(struct vcpu *vcpu, struct vmm_code *code);
+unsigned int vmx_get_mode(struct vcpu *vcpu);
 void vmx_get_pdptrs(struct vcpu *vcpu, u64 pdptrs[4]);
 void vmx_set_pdptrs(struct vcpu *vcpu, const u64 pdptrs[4]);
 int vmx_get_msr(struct vcpu *vcpu, u32 index, u64 *value);

@@ -407,24 +407,31 @@ int cpuid_validate(const struct kvm_cpuid_entry2 *entries, u32 n)
 	return 0;
 }
 
-/* The row of table->first for this leaf, or -1. */
-static int index_range(u32 leaf)
-{
-	switch (leaf & ~(CPUID_INDEXED - 1)) {
-	case 0:
-		return 0;
-	case LEAF_HYPERVISOR:
-		return 1;
-	case LEAF_EXTENDED:
-		return 2;
-	}
-	return -1;
-}
-
 /* EBX of leaf 0: "Auth"enticAMD and "Hygo"nGenuine answer out-of-range leaves with zeros. */
 static bool vendor_answers_zero(u32 ebx)
 {
 	return ebx == 0x68747541 || ebx == 0x6f677948;
+}
+
+/* What answer_dynamic() fills in, whatever userspace has set. */
+static const struct {
+	u32 number;
+	u32 ebx, ecx, edx;
+} dynamic_bits[] = {
+	{ 1, 0, B(27), B(9) },
+	{ 7, 0, B(4), 0 },
+	{ 0xd, ALL, 0, 0 },
+	{ 0x80000001, 0, 0, B(9) },
+};
+
+static bool is_dynamic(u32 leaf)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_LEN(dynamic_bits); i++)
+		if (dynamic_bits[i].number == leaf)
+			return true;
+	return false;
 }
 
 void cpuid_table_init(struct cpuid_table *table, const struct kvm_cpuid_entry2 *entries, u32 n)
@@ -436,10 +443,11 @@ void cpuid_table_init(struct cpuid_table *table, const struct kvm_cpuid_entry2 *
 	table->entries = entries;
 	table->n = n;
 	for (i = n; i-- > 0;) {
-		int range = index_range(entries[i].function);
+		u32 place = cpuid_place(entries[i].function);
+		bool plain = !(entries[i].flags & INDEXED) && !is_dynamic(entries[i].function);
 
-		if (range >= 0)
-			table->first[range][entries[i].function % CPUID_INDEXED] = i + 1;
+		if (place < ARRAY_LEN(table->first))
+			table->first[place] = (i + 1) | (plain ? CPUID_PLAIN : 0);
 	}
 	vendor = cpuid_find(table, 0, 0);
 	table->basic_fallback = vendor && !vendor_answers_zero(vendor->ebx);
@@ -448,11 +456,10 @@ void cpuid_table_init(struct cpuid_table *table, const struct kvm_cpuid_entry2 *
 const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, u32 leaf, u32 subleaf)
 {
 	const struct kvm_cpuid_entry2 *entry;
-	int range = index_range(leaf);
-	u32 i = 0;
+	u32 place = cpuid_place(leaf), i = 0;
 
-	if (range >= 0) {
-		i = table->first[range][leaf % CPUID_INDEXED];
+	if (place < ARRAY_LEN(table->first)) {
+		i = table->first[place] & ~CPUID_PLAIN;
 		if (!i)
 			return NULL;
 		i--;
@@ -559,17 +566,6 @@ static void answer_dynamic(const struct cpuid_table *table, u32 leaf, u32 sublea
 		break;
 	}
 }
-
-/* What answer_dynamic() fills in, whatever userspace has set. */
-static const struct {
-	u32 number;
-	u32 ebx, ecx, edx;
-} dynamic_bits[] = {
-	{ 1, 0, B(27), B(9) },
-	{ 7, 0, B(4), 0 },
-	{ 0xd, ALL, 0, 0 },
-	{ 0x80000001, 0, 0, B(9) },
-};
 
 static bool same_entry(const struct kvm_cpuid_entry2 *a, const struct kvm_cpuid_entry2 *b)
 {

@@ -62,8 +62,17 @@ struct cpuid_table {
 	const struct kvm_cpuid_entry2 *entries;
 	u32 n;
 	bool basic_fallback; /* Intel: a leaf out of range answers as the highest basic leaf */
-	u16 first[3][CPUID_INDEXED]; /* index + 1 of the first entry of a leaf, 0: none */
+	u16 first[4 * CPUID_INDEXED]; /* index + 1 of the first entry of a leaf, 0: none */
 };
+
+/* Its place in table->first, or beyond its end: the ranges differ in the upper two bits. */
+static inline u32 cpuid_place(u32 leaf)
+{
+	return leaf << 2 | leaf >> 30;
+}
+
+/* In first: the answer is that entry, whatever the subleaf and the vCPU's registers are. */
+#define CPUID_PLAIN 0x8000u
 
 /* entries have passed cpuid_validate(); n may be 0. */
 void cpuid_table_init(struct cpuid_table *table, const struct kvm_cpuid_entry2 *entries, u32 n);

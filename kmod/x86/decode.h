@@ -196,6 +196,13 @@ struct x86_insn {
  */
 int decode_insn(struct x86_insn *insn, const u8 *bytes, unsigned int len, enum decode_mode mode);
 
+/* A plain store, which is how devices are driven: its datum is at hand. */
+static inline bool decode_is_store(const struct x86_insn *insn)
+{
+	return insn->op == INSN_MOV && insn->dst.kind == OPND_MEM && !insn->lock &&
+	       ((insn->src.kind == OPND_REG && !insn->src.high) || insn->src.kind == OPND_IMM);
+}
+
 /* True for what emulate.c executes. */
 static inline bool decode_is_memory(const struct x86_insn *insn)
 {
