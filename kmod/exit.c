@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One handler per exit, for both vendors. */
 #include <linux/kvm.h>
-#include <linux/kvm_para.h>
 #include <linux/sched.h>
 #include <asm/fpu/xcr.h>
 #include <asm/msr-index.h>
@@ -11,6 +10,7 @@
 #include "backend.h"
 #include "event.h"
 #include "exit.h"
+#include "exit_fast.h"
 #include "irq/lapic.h"
 #include "linear.h"
 #include "mmio.h"
@@ -506,18 +506,9 @@ static int on_xsetbv(struct vcpu *vcpu)
 	return exit_skip_insn(vcpu);
 }
 
-/* No hypercall is offered: the answers are those of Documentation/virt/kvm/x86/hypercalls.rst. */
-void exit_answer_hypercall(struct vcpu *vcpu)
-{
-	unsigned int mode = backend->get_mode(vcpu);
-	u64 r = mode & VMM_MODE_CPL ? -KVM_EPERM : -KVM_ENOSYS;
-
-	vcpu->regs[VMM_REG_RAX] = mode & VMM_MODE_64BIT ? r : (u32)r;
-}
-
 static int on_hypercall(struct vcpu *vcpu)
 {
-	exit_answer_hypercall(vcpu);
+	exit_fast_hypercall(vcpu);
 	return exit_skip_insn(vcpu);
 }
 

@@ -2,6 +2,7 @@
 #ifndef VMM_EXIT_H
 #define VMM_EXIT_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 /*
@@ -40,6 +41,11 @@ enum vmm_exit_kind {
 
 enum vmm_cr_op { VMM_CR_WRITE, VMM_CR_READ, VMM_CR_CLTS, VMM_CR_LMSW };
 
+/* As in the exit qualification of VMX (SDM vol 3, table 28-5). */
+#define VMM_PIO_IN BIT(3)
+#define VMM_PIO_STRING BIT(4)
+#define VMM_PIO_REP BIT(5)
+
 struct vmm_exit {
 	enum vmm_exit_kind kind;
 	u8 insn_len; /* bytes of the exiting instruction; 0: not known, common code decodes it */
@@ -71,7 +77,7 @@ struct vmm_exit {
 		struct {
 			u16 port;
 			u8 size; /* 1, 2 or 4 */
-			bool in, string, rep;
+			u8 flags; /* VMM_PIO_* */
 		} pio;
 		struct {
 			enum vmm_cr_op op;
@@ -100,8 +106,6 @@ int exit_insn_done(struct vcpu *vcpu);
 
 /* CPUID's answer in the registers. */
 void exit_answer_cpuid(struct vcpu *vcpu);
-/* The answer to a hypercall, in RAX. */
-void exit_answer_hypercall(struct vcpu *vcpu);
 
 /* KVM_EXIT_INTERNAL_ERROR; with the instruction's bytes when they are known. 0. */
 int exit_internal_error(struct vcpu *vcpu, u32 suberror, const u8 *bytes, unsigned int len);

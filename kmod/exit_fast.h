@@ -6,6 +6,9 @@
 #ifndef VMM_EXIT_FAST_H
 #define VMM_EXIT_FAST_H
 
+#include <linux/kvm_para.h>
+
+#include "backend.h"
 #include "mmio.h"
 #include "pio.h"
 #include "run.h"
@@ -47,14 +50,23 @@ dynamic:
 	return true;
 }
 
+/* No hypercall is offered: the answers are those of Documentation/virt/kvm/x86/hypercalls.rst. */
+static __always_inline bool exit_fast_hypercall(struct vcpu *vcpu)
+{
+	unsigned int mode = backend->get_mode(vcpu);
+	u64 r = mode & VMM_MODE_CPL ? -KVM_EPERM : -KVM_ENOSYS;
+
+	vcpu->regs[VMM_REG_RAX] = mode & VMM_MODE_64BIT ? r : (u32)r;
+	return true;
+}
+
 static __always_inline bool exit_fast_answer(struct vcpu *vcpu)
 {
 	switch (vcpu->exit.kind) {
 	case VMM_EXIT_CPUID:
 		return exit_fast_cpuid(vcpu);
 	case VMM_EXIT_HYPERCALL:
-		exit_answer_hypercall(vcpu);
-		return true;
+		return exit_fast_hypercall(vcpu);
 	case VMM_EXIT_WRMSR:
 		return exit_fast_wrmsr(vcpu);
 	case VMM_EXIT_PIO:

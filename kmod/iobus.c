@@ -14,6 +14,7 @@ struct iobus_range {
 	u64 start;
 	u64 last;
 	bool any_length; /* registered with length 0 */
+	bool alone; /* no other one overlaps it */
 	/* The highest last address of this range and those before it: where a search backwards may stop. */
 	u64 max_last;
 	struct iobus_handler *handler; /* NULL: unregistered, and dropped with the next array */
@@ -22,7 +23,7 @@ struct iobus_range {
 /* Sorted by start; of equal starts the newest is last. Replaced as a whole but for handlers that leave. */
 struct iobus_ranges {
 	unsigned int nr;
-	unsigned int hint; /* the last search's answer; racy on purpose, never trusted */
+	unsigned int hint; /* index of the last candidate; racy on purpose, never trusted */
 	struct iobus_range range[];
 };
 
@@ -86,6 +87,8 @@ static struct iobus_ranges *iobus_insert(const struct iobus_ranges *old,
 		struct iobus_range *range = &ranges->range[to];
 
 		range->max_last = to ? max(range[-1].max_last, range->last) : range->last;
+		range->alone = (!to || range[-1].max_last < range->start) &&
+			       (to + 1 == ranges->nr || range[1].start > range->last);
 	}
 	return ranges;
 }
@@ -138,22 +141,11 @@ void iobus_unregister(struct iobus *bus, struct iobus_handler *handler)
 	mutex_unlock(&bus->lock);
 }
 
-/* Is this what iobus_candidates() would answer? */
-static bool iobus_hint_holds(const struct iobus_ranges *ranges, unsigned int hint, u64 addr)
-{
-	const struct iobus_range *next = &ranges->range[hint];
-
-	return hint && hint <= ranges->nr && next[-1].start <= addr &&
-	       (hint == ranges->nr || next->start > addr);
-}
-
 /* How many ranges begin at or below addr: those that may hold it. */
 static unsigned int iobus_candidates(struct iobus_ranges *ranges, u64 addr)
 {
-	unsigned int low = 0, high = ranges->nr, hint = READ_ONCE(ranges->hint);
+	unsigned int low = 0, high = ranges->nr;
 
-	if (iobus_hint_holds(ranges, hint, addr))
-		return hint;
 	while (low < high) {
 		unsigned int mid = (low + high) / 2;
 
@@ -162,7 +154,8 @@ static unsigned int iobus_candidates(struct iobus_ranges *ranges, u64 addr)
 		else
 			high = mid;
 	}
-	WRITE_ONCE(ranges->hint, low);
+	if (low)
+		WRITE_ONCE(ranges->hint, low - 1);
 	return low;
 }
 
@@ -189,9 +182,8 @@ int iobus_read(struct iobus *bus, u64 addr, int len, void *data)
 	return ret;
 }
 
-int iobus_write_held(struct iobus *bus, u64 addr, int len, const void *data)
+static int iobus_write_search(struct iobus_ranges *ranges, u64 addr, int len, const void *data)
 {
-	struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
 	unsigned int i = iobus_candidates(ranges, addr);
 	int ret = -EOPNOTSUPP;
 
@@ -202,6 +194,22 @@ int iobus_write_held(struct iobus *bus, u64 addr, int len, const void *data)
 			ret = handler->ops->write(handler, addr, len, data);
 	}
 	return ret;
+}
+
+int iobus_write_held(struct iobus *bus, u64 addr, int len, const void *data)
+{
+	struct iobus_ranges *ranges = srcu_dereference(bus->ranges, bus->srcu);
+	unsigned int hint = READ_ONCE(ranges->hint);
+	const struct iobus_range *range = &ranges->range[hint];
+	struct iobus_handler *handler;
+
+	/* The one that was found last, if nobody else can be asked. */
+	if (hint < ranges->nr && range->alone && iobus_holds(range, addr, len)) {
+		handler = READ_ONCE(range->handler);
+		if (handler && handler->ops->write)
+			return handler->ops->write(handler, addr, len, data);
+	}
+	return iobus_write_search(ranges, addr, len, data);
 }
 
 int iobus_write(struct iobus *bus, u64 addr, int len, const void *data)

@@ -249,8 +249,8 @@ int pio_exit(struct vcpu *vcpu)
 	/* The rest of it string() fills in. */
 	pio->port = vcpu->exit.pio.port;
 	pio->size = vcpu->exit.pio.size;
-	pio->in = vcpu->exit.pio.in;
-	pio->string = vcpu->exit.pio.string;
+	pio->in = vcpu->exit.pio.flags & VMM_PIO_IN;
+	pio->string = vcpu->exit.pio.flags & VMM_PIO_STRING;
 	pio->count = 1;
 	/* Not known from the exit alone on every CPU, so the length is taken where it is at hand.
 	 */
@@ -259,17 +259,21 @@ int pio_exit(struct vcpu *vcpu)
 
 bool pio_exit_fast(struct vcpu *vcpu)
 {
+	struct srcu_struct *srcu = &vcpu->vm->mmu.srcu;
 	struct vmm_exit *exit = &vcpu->exit;
 	u32 additions;
+	int idx;
 
-	if (exit->pio.in || exit->pio.string)
+	if (exit->pio.flags & (VMM_PIO_IN | VMM_PIO_STRING))
 		return false;
 	exit->refused = true;
 	if (is_userspaces(vcpu, exit->pio.port, exit->pio.size))
 		return false;
 	additions = iobus_additions(&vcpu->vm->pio);
-	exit->refused = iobus_write(&vcpu->vm->pio, exit->pio.port, exit->pio.size,
-				    &vcpu->regs[VMM_REG_RAX]);
+	idx = srcu_read_lock(srcu);
+	exit->refused = iobus_write_held(&vcpu->vm->pio, exit->pio.port, exit->pio.size,
+					 &vcpu->regs[VMM_REG_RAX]);
+	srcu_read_unlock(srcu, idx);
 	if (exit->refused)
 		note_miss(vcpu, additions, exit->pio.port, exit->pio.size);
 	return !exit->refused;

@@ -88,10 +88,10 @@ static void detail_ioio(struct vcpu_svm *svm, struct vmm_exit *exit)
 
 	exit->pio.port = info >> IOIO_PORT_SHIFT;
 	exit->pio.size = info >> IOIO_SIZE_SHIFT & 7;
-	exit->pio.in = info & IOIO_IN;
-	exit->pio.string = info & IOIO_STRING;
-	exit->pio.rep = info & IOIO_REP;
-	exit->operands_valid = !exit->pio.string;
+	exit->pio.flags = (info & IOIO_IN ? VMM_PIO_IN : 0) |
+			  (info & IOIO_STRING ? VMM_PIO_STRING : 0) |
+			  (info & IOIO_REP ? VMM_PIO_REP : 0);
+	exit->operands_valid = !(exit->pio.flags & VMM_PIO_STRING);
 	/* On every CPU, with NRIPS or without. */
 	exit->insn_len = len <= INSN_MAX_LEN ? len : 0;
 }

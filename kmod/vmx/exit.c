@@ -95,9 +95,6 @@ static const struct exit_row exit_rows[] = {
 
 /* SDM vol 3, table 28-5. */
 #define IO_SIZE_MASK 7
-#define IO_IN BIT(3)
-#define IO_STRING BIT(4)
-#define IO_REP BIT(5)
 #define IO_PORT_SHIFT 16
 
 /* SDM vol 3, table 28-3. */
@@ -138,9 +135,7 @@ static __always_inline void decode_pio(struct vcpu_vmx *vmx, struct vmm_exit *ex
 
 	exit->pio.port = qualification >> IO_PORT_SHIFT;
 	exit->pio.size = (qualification & IO_SIZE_MASK) + 1;
-	exit->pio.in = qualification & IO_IN;
-	exit->pio.string = qualification & IO_STRING;
-	exit->pio.rep = qualification & IO_REP;
+	exit->pio.flags = qualification & (VMM_PIO_IN | VMM_PIO_STRING | VMM_PIO_REP);
 	/* Its data are those of the guest's owner, which others must not find in L1D. */
 	vmx->flush_l1d = true;
 }
