@@ -135,14 +135,25 @@ static void take_requests(struct vcpu *vcpu)
 	}
 }
 
+/* Out of HLT, if there is an event to go on with. */
+static bool wake(struct vcpu *vcpu)
+{
+	if (vcpu->mp_state != KVM_MP_STATE_HALTED || !event_pending_wakeup(vcpu))
+		return false;
+	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	return true;
+}
+
 /* The guest cannot run yet. 1 when it can go on; else leave KVM_RUN. */
 static int wait_until_runnable(struct vcpu *vcpu)
 {
 	u32 before = vcpu->mp_state;
 
+	/* What is there already is no wait: neither clock nor polling. */
+	if (wake(vcpu))
+		return 1;
 	halt_wait(vcpu);
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event_pending_wakeup(vcpu))
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	wake(vcpu);
 	if (vcpu->lapic && lapic_has_events(vcpu->lapic))
 		event_take_apic(vcpu);
 	/* An AP that was started returns once, as KVM does, so that userspace may look at it. */
