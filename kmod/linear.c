@@ -57,20 +57,16 @@ static unsigned int to_page_end(u64 address, unsigned int len)
 	return min_t(u64, len, PAGE_SIZE - offset_in_page(address));
 }
 
-/* buf is only read from when access is WALK_WRITE. */
-static int copy(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigned int access,
+int linear_read(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigned int access,
 		struct walk_fault *fault)
 {
-	struct mmu *mmu = &vcpu->vm->mmu;
-
 	while (len) {
 		unsigned int n = to_page_end(gva, len);
 		u64 gpa;
 		int r = linear_translate(vcpu, gva, access, &gpa, fault);
 
 		if (!r)
-			r = access & WALK_WRITE ? guest_write(mmu, gpa, buf, n) :
-						  guest_read(mmu, gpa, buf, n);
+			r = guest_read(&vcpu->vm->mmu, gpa, buf, n);
 		if (r)
 			return r;
 		gva += n;
@@ -80,16 +76,38 @@ static int copy(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigne
 	return 0;
 }
 
-int linear_read(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigned int access,
-		struct walk_fault *fault)
+static int translate_write(struct vcpu *vcpu, u64 gva, unsigned int len, u64 gpa[2],
+			   struct walk_fault *fault)
 {
-	return copy(vcpu, gva, buf, len, access, fault);
+	unsigned int first = to_page_end(gva, len);
+	int r = linear_translate(vcpu, gva, WALK_WRITE, &gpa[0], fault);
+
+	if (r || first == len)
+		return r;
+	return linear_translate(vcpu, gva + first, WALK_WRITE, &gpa[1], fault);
 }
 
+int linear_check_write(struct vcpu *vcpu, u64 gva, unsigned int len, struct walk_fault *fault)
+{
+	u64 gpa[2];
+
+	return translate_write(vcpu, gva, len, gpa, fault);
+}
+
+/* Both pages before the first byte: a fault is taken before the instruction stores (SDM 6.5). */
 int linear_write(struct vcpu *vcpu, u64 gva, const void *buf, unsigned int len,
 		 struct walk_fault *fault)
 {
-	return copy(vcpu, gva, (void *)buf, len, WALK_WRITE, fault);
+	unsigned int first = to_page_end(gva, len);
+	struct mmu *mmu = &vcpu->vm->mmu;
+	u64 gpa[2];
+	int r = translate_write(vcpu, gva, len, gpa, fault);
+
+	if (!r)
+		r = guest_write(mmu, gpa[0], buf, first);
+	if (!r && first < len)
+		r = guest_write(mmu, gpa[1], buf + first, len - first);
+	return r;
 }
 
 void linear_raise(struct vcpu *vcpu, const struct walk_fault *fault)

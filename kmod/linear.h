@@ -27,8 +27,13 @@ int linear_translate(struct vcpu *vcpu, u64 gva, unsigned int access, u64 *gpa,
 /* Same results; memory only (-EFAULT on MMIO). What precedes a fault may have been copied. */
 int linear_read(struct vcpu *vcpu, u64 gva, void *buf, unsigned int len, unsigned int access,
 		struct walk_fault *fault);
+
+/* Same results, for at most a page of bytes: a fault, on either page, leaves memory as it was. */
 int linear_write(struct vcpu *vcpu, u64 gva, const void *buf, unsigned int len,
 		 struct walk_fault *fault);
+
+/* Would linear_write() fault now? */
+int linear_check_write(struct vcpu *vcpu, u64 gva, unsigned int len, struct walk_fault *fault);
 
 /* Raises what a translation or the emulator found. */
 void linear_raise(struct vcpu *vcpu, const struct walk_fault *fault);

@@ -196,7 +196,7 @@ static noinline int string(struct vcpu *vcpu)
 	struct walk_fault fault;
 	struct x86_insn insn;
 	unsigned int len;
-	u64 left = 1, gpa;
+	u64 left = 1;
 	int r;
 
 	r = linear_fetch(vcpu, &insn, bytes, &len);
@@ -220,7 +220,7 @@ static noinline int string(struct vcpu *vcpu)
 	pio->count = round_size(vcpu, left);
 	/* A fault must come before the device is touched. */
 	if (pio->in)
-		r = linear_translate(vcpu, pio->address, WALK_WRITE, &gpa, &fault);
+		r = linear_check_write(vcpu, pio->address, pio->count * pio->size, &fault);
 	else
 		r = linear_read(vcpu, pio->address, data_page(vcpu), pio->count * pio->size,
 				WALK_READ, &fault);

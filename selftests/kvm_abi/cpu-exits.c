@@ -237,6 +237,68 @@ TEST(pio_rep_ins_page_fault)
 	CHECK_EQ(vm.ram[GUEST_SMALL_PAGES + 0xfff], 0x77);
 }
 
+/*
+ * One element over the end of a page: what the second page says is known before the port is read and
+ * before the first page is written (SDM 6.5: a fault leaves the instruction undone).
+ */
+#define CROSSING (GUEST_SMALL_PAGES + 0x2ffe)
+
+static void guest_ins_crossing(u64 second)
+{
+	u64 rdi = CROSSING;
+
+	((volatile u64 *)GUEST_SMALL_PT)[3] = second;
+	asm volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" ::: "rax", "memory");
+	asm volatile(GUEST_TRY("insl") : "+D"(rdi) : "d"(0x1f4) : "memory");
+	GUEST_CHECK_EQ(rdi, CROSSING);
+	GUEST_CHECK_EQ(guest_caught.vector, VEC_PF);
+	GUEST_CHECK_EQ(guest_caught.cr2, GUEST_SMALL_PAGES + 0x3000);
+	guest_done(guest_caught.error);
+}
+
+static void check_not_stored(struct vm *vm)
+{
+	static const u8 zeros[4];
+
+	CHECK(!memcmp(vm->ram + CROSSING, zeros, sizeof(zeros)));
+}
+
+static void check_crossing(u64 second, u64 error)
+{
+	struct vcpu vcpu;
+	struct vm vm;
+
+	guest_start(&vm, &vcpu, 0, guest_ins_crossing, second);
+	CHECK_EQ(vcpu_done(&vcpu), error);
+	check_not_stored(&vm);
+	vcpu_destroy(&vcpu);
+	vm_destroy(&vm);
+}
+
+/* KVM reads the port first. */
+TEST(pio_ins_crossing_fault, .vmm_only = true)
+{
+	check_crossing(0, 2);
+	check_crossing((GUEST_SMALL_PAGES + 0x3000) | PTE_P, 3);
+}
+
+/*
+ * The page goes away while userspace answers: the data is lost, memory stays. KVM has stored the first
+ * part by then.
+ */
+TEST(pio_ins_crossing_unmapped_meanwhile, .vmm_only = true)
+{
+	struct vcpu vcpu;
+	struct vm vm;
+
+	guest_start(&vm, &vcpu, 0, guest_ins_crossing,
+		    (GUEST_SMALL_PAGES + 0x3000) | PTE_P | PTE_W);
+	answer_pio_in(&vcpu, 0x1f4, 4, 0x87654321);
+	((volatile u64 *)(vm.ram + GUEST_SMALL_PT))[3] = 0;
+	CHECK_EQ(vcpu_done(&vcpu), 2);
+	check_not_stored(&vm);
+}
+
 /* --- HLT, shutdown --- */
 
 static void guest_hlt(u64 arg)

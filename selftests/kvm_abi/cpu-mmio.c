@@ -613,6 +613,70 @@ TEST(page_faults)
 	CHECK_EQ(run_with_device(&vcpu, &device), PORT_DONE);
 }
 
+/* The second page of a write faults: neither the device nor memory sees anything of the first. */
+#define CROSSING_DEVICE (GUEST_SMALL_PAGES + 0x4ffc)
+#define CROSSING_MEMORY (GUEST_SMALL_PAGES + 0x6ffc)
+
+static void expect_crossing_fault(u64 page, u32 error)
+{
+	GUEST_CHECK_EQ(guest_caught.vector, VEC_PF);
+	GUEST_CHECK_EQ(guest_caught.cr2, page);
+	GUEST_CHECK_EQ(guest_caught.error, error);
+}
+
+static void guest_crossing_stores(u64 arg)
+{
+	u64 rax = 0x1122334455667788;
+
+	((volatile u64 *)GUEST_SMALL_PT)[4] = MMIO_BASE | PTE_P | PTE_W;
+	((volatile u64 *)GUEST_SMALL_PT)[5] = 0;
+	asm volatile("mov %%cr3, %%rcx; mov %%rcx, %%cr3" ::: "rcx", "memory");
+#define CROSS(insn)                                                                                \
+	do {                                                                                       \
+		asm volatile(GUEST_TRY(insn) : "+a"(rax) : "b"(CROSSING_DEVICE) : "memory", "cc"); \
+		expect_crossing_fault(GUEST_SMALL_PAGES + 0x5000, 2);                              \
+	} while (0)
+	CROSS("movq %%rax, (%%rbx)");
+	CROSS("addq %%rax, (%%rbx)");
+	CROSS("xchgq %%rax, (%%rbx)");
+	GUEST_CHECK_EQ(rax, 0x1122334455667788);
+}
+
+TEST(crossing_store_faults)
+{
+	struct device device;
+	struct vcpu vcpu;
+	struct vm vm;
+
+	device_init(&device);
+	guest_start(&vm, &vcpu, 0, guest_crossing_stores, 0);
+	CHECK_EQ(run_with_device(&vcpu, &device), PORT_DONE);
+	CHECK_EQ(device.reads, 0);
+	CHECK_EQ(device.writes, 0);
+}
+
+static void guest_crossing_move(u64 arg)
+{
+	((volatile u64 *)GUEST_SMALL_PT)[7] = (GUEST_SMALL_PAGES + 0x7000) | PTE_P;
+	asm volatile("mov %%cr3, %%rcx; mov %%rcx, %%cr3" ::: "rcx", "memory");
+	asm volatile(GUEST_TRY("movsq")::"S"(MMIO_BASE + 0x100), "D"(CROSSING_MEMORY) : "memory");
+	expect_crossing_fault(GUEST_SMALL_PAGES + 0x7000, 3);
+}
+
+/* KVM has read the device by then. */
+TEST(crossing_move_faults, .vmm_only = true)
+{
+	struct device device;
+	struct vcpu vcpu;
+	struct vm vm;
+
+	device_init(&device);
+	guest_start(&vm, &vcpu, 0, guest_crossing_move, 0);
+	CHECK_EQ(run_with_device(&vcpu, &device), PORT_DONE);
+	CHECK_EQ(device.reads, 0);
+	CHECK_EQ(*(u32 *)(vm.ram + CROSSING_MEMORY), 0);
+}
+
 /* The exit is taken before anything is done: immediate_exit and a second run see no half access. */
 static void guest_one_read(u64 arg)
 {
