@@ -36,9 +36,12 @@ check-kvm-selftests: ## KVM's own selftests on ours and on KVM, side by side; TE
 check-sanitize: ## the selftests in an svm host whose kernel has KASAN, UBSAN, lockdep, kmemleak; TESTS=pattern
 	@KERNEL=sanitize TESTS='$(TESTS)' scripts/check
 
-bench: module ## exits and VMs measured on KVM and on ours, in one vmx host; BENCH=--tsv, KERNEL=6.12
-	@$(MAKE) -C selftests/bench
+bench: module ## exits and VMs measured on KVM and on ours, exits of a boot, in the vmx host; BENCH=--tsv
+	@$(MAKE) -s -C launcher >&2
+	@$(MAKE) -s -C selftests/bench >&2
 	@scripts/testhost --host vmx --kernel $(KERNEL) --kvm --vmm --copy build/selftests/bench -- ./bench $(BENCH)
+	@scripts/testhost --host vmx --kernel $(KERNEL) --kvm --vmm --copy selftests/bench/boot-exits.sh --copy build/vmm \
+		--copy build/guest/initramfs.cpio --copy build/kernel/6.1/vmlinuz -- sh ./boot-exits.sh $(BENCH)
 
 fuzz: module selftests ## libFuzzer for FUZZ_SECONDS each, the fuzzers in the svm host; RUNS=N seeds from FUZZ_SEED=N on
 	@RUNS='$(RUNS)' FUZZ_SEED='$(FUZZ_SEED)' scripts/fuzz
