@@ -29,8 +29,8 @@ static void make_key(struct vcpu *vcpu, u64 gva, const struct memslots *slots,
 	};
 }
 
-static bool key_holds(const struct fetch_key *key, const struct vcpu *vcpu, u64 gva,
-		      const struct memslots *slots)
+static __always_inline bool key_holds(const struct fetch_key *key, const struct vcpu *vcpu, u64 gva,
+				      const struct memslots *slots)
 {
 	const struct vmm_code *code = &vcpu->code;
 
@@ -164,14 +164,15 @@ static bool unchanged(const struct fetch_memo *memo, const struct decoded *decod
 		      unsigned int offset)
 {
 	const u64 __user *code = memo->code + offset;
+	const struct fetch_entry *entry = memo->entry, *end = entry + memo->nr;
 	u64 value, differs = 0;
 	unsigned int i;
 
 	if (!user_read_access_begin(code, sizeof(decoded->bytes)))
 		return false;
-	for (i = 0; i < memo->nr; i++) {
-		unsafe_get_user(value, memo->entry[i].place, fault);
-		differs |= value ^ memo->entry[i].value;
+	for (; entry < end; entry++) {
+		unsafe_get_user(value, entry->place, fault);
+		differs |= value ^ entry->value;
 	}
 	for (i = 0; i < ARRAY_SIZE(decoded->bytes); i++) {
 		unsafe_get_user(value, code + i, fault);

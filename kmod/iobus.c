@@ -182,7 +182,9 @@ int iobus_read(struct iobus *bus, u64 addr, int len, void *data)
 	return ret;
 }
 
-static int iobus_write_search(struct iobus_ranges *ranges, u64 addr, int len, const void *data)
+/* Out of line: what is mostly not needed costs the caller registers. */
+static noinline int iobus_write_search(struct iobus_ranges *ranges, u64 addr, int len,
+				       const void *data)
 {
 	unsigned int i = iobus_candidates(ranges, addr);
 	int ret = -EOPNOTSUPP;

@@ -266,6 +266,16 @@ static bool store_to_lapic(struct vcpu *vcpu, const struct x86_insn *insn)
 	return false;
 }
 
+static noinline bool computed_at_gpa(struct vcpu *vcpu, const struct x86_insn *insn)
+{
+	struct walk_fault fault;
+	u64 address;
+
+	return !emulate_linear_address(insn, &insn->dst, insn->memsize, WALK_WRITE,
+				       &mmio_emulate_ops, vcpu, &address, &fault) &&
+	       offset_in_page(address) == offset_in_page(vcpu->exit.memory.gpa);
+}
+
 /*
  * The store begins where the exit says. At the start of a page it may be the rest of one that began
  * on the page before; and without a linear address nobody promises that gpa is the first byte.
@@ -273,19 +283,14 @@ static bool store_to_lapic(struct vcpu *vcpu, const struct x86_insn *insn)
 static bool begins_at_gpa(struct vcpu *vcpu, const struct decoded *decoded)
 {
 	const struct x86_insn *insn = &decoded->insn;
-	unsigned int offset = offset_in_page(vcpu->exit.memory.gpa);
-	struct walk_fault fault;
 	u64 address;
 
-	if (decoded->base_only) {
-		address = insn->disp;
-		if (insn->base != INSN_NO_REG)
-			address += vcpu_reg(vcpu, insn->base);
-		return offset_in_page(address) == offset;
-	}
-	return !emulate_linear_address(insn, &insn->dst, insn->memsize, WALK_WRITE,
-				       &mmio_emulate_ops, vcpu, &address, &fault) &&
-	       offset_in_page(address) == offset;
+	if (unlikely(!decoded->base_only))
+		return computed_at_gpa(vcpu, insn);
+	address = insn->disp;
+	if (insn->base != INSN_NO_REG)
+		address += vcpu_reg(vcpu, insn->base);
+	return offset_in_page(address) == offset_in_page(vcpu->exit.memory.gpa);
 }
 
 static bool store_fast(struct vcpu *vcpu, const struct memslots *slots, bool lapic)

@@ -103,7 +103,8 @@ static const struct exit_row exit_rows[] = {
 #define CR_REG_SHIFT 8
 #define CR_LMSW_SHIFT 16
 
-static void decode_memory(struct vcpu_vmx *vmx, struct vmm_exit *exit, bool in_delivery)
+static __always_inline void decode_memory(struct vcpu_vmx *vmx, struct vmm_exit *exit,
+					  bool in_delivery)
 {
 	u32 qualification = vmcs_read(EXIT_QUALIFICATION), access = 0;
 
@@ -265,18 +266,32 @@ static void decode_details(struct vcpu_vmx *vmx, bool in_delivery)
 	}
 }
 
+static __always_inline void no_instruction(struct vcpu_vmx *vmx, struct vmm_exit *exit)
+{
+	exit->insn_len = 0;
+	exit->plain = false;
+	vmx->interruptibility_read = false;
+	vmx->vcpu.regs_avail = 0;
+}
+
+static __always_inline void decode_access(struct vcpu_vmx *vmx, struct vmm_exit *exit)
+{
+	bool in_delivery = vmcs_read(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK;
+
+	no_instruction(vmx, exit);
+	if (unlikely(in_delivery))
+		vmx_take_interrupted_event(vmx);
+	decode_memory(vmx, exit, in_delivery);
+}
+
 /* An exit that is no instruction's, or one that has more to tell. */
 static noinline void decode_rest(struct vcpu_vmx *vmx, u8 flags)
 {
 	struct vmm_exit *exit = &vmx->vcpu.exit;
 	bool in_delivery;
 
-	if (!(flags & EXIT_HAS_LENGTH)) {
-		exit->insn_len = 0;
-		exit->plain = false;
-		vmx->interruptibility_read = false;
-		vmx->vcpu.regs_avail = 0;
-	}
+	if (!(flags & EXIT_HAS_LENGTH))
+		no_instruction(vmx, exit);
 	in_delivery = flags & EXIT_IN_DELIVERY && vmx_take_interrupted_event(vmx);
 	if (flags & EXIT_HAS_DETAILS)
 		decode_details(vmx, in_delivery);
@@ -438,6 +453,8 @@ static __always_inline void decode(struct vcpu_vmx *vmx, u32 reason)
 		return;
 	if (row.kind == VMM_EXIT_PIO)
 		decode_pio(vmx, exit);
+	else if (row.kind == VMM_EXIT_MEMORY)
+		decode_access(vmx, exit);
 	else
 		decode_rest(vmx, row.flags);
 }

@@ -318,18 +318,41 @@ static __always_inline u64 lazy_reg(struct vcpu *vcpu, unsigned int reg, u32 fie
 	return vcpu->regs[reg];
 }
 
+/* What code depends on: after an exit that is no instruction's mostly none has been read yet. */
+static __always_inline void read_for_code(struct vcpu_vmx *vmx)
+{
+	struct vcpu *vcpu = &vmx->vcpu;
+
+	if (unlikely(vcpu->regs_avail | vmx->interruptibility_read)) {
+		lazy_reg(vcpu, VMM_REG_RIP, GUEST_RIP);
+		lazy_reg(vcpu, VMM_REG_RFLAGS, GUEST_RFLAGS);
+		lazy_reg(vcpu, VMM_REG_CR3, GUEST_CR3);
+		vmx_interruptibility(vmx);
+		return;
+	}
+	vcpu->regs[VMM_REG_RIP] = vmcs_read(GUEST_RIP);
+	vcpu->regs[VMM_REG_RFLAGS] = vmcs_read(GUEST_RFLAGS);
+	vcpu->regs[VMM_REG_CR3] = vmcs_read(GUEST_CR3);
+	vcpu->regs_avail = BIT(VMM_REG_RIP) | BIT(VMM_REG_RFLAGS) | BIT(VMM_REG_CR3);
+	vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	vmx->interruptibility_read = true;
+}
+
 void vmx_get_code(struct vcpu *vcpu, struct vmm_code *code)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	u64 rip = lazy_reg(vcpu, VMM_REG_RIP, GUEST_RIP);
 	u32 cs = vmcs_read(GUEST_CS_AR_BYTES);
+	u64 rip;
+
+	read_for_code(vmx);
+	rip = vcpu->regs[VMM_REG_RIP];
 
 	/* A fetch depends on none of the bits that the guest changes without an exit. */
 	code->cr0 = vmx->written.cr0_shadow & ~VMX_CR0_GUEST_OWNED;
-	code->cr3 = lazy_reg(vcpu, VMM_REG_CR3, GUEST_CR3);
+	code->cr3 = vcpu->regs[VMM_REG_CR3];
 	code->cr4 = vmx->written.cr4_shadow & ~vmx->written.cr4_guest_owned;
-	code->plain = !(vmx_interruptibility(vmx) & VMX_SHADOW) &&
-		      !(lazy_reg(vcpu, VMM_REG_RFLAGS, GUEST_RFLAGS) & X86_EFLAGS_TF);
+	code->plain = !((vmx->interruptibility & VMX_SHADOW) |
+			(vcpu->regs[VMM_REG_RFLAGS] & X86_EFLAGS_TF));
 	if (vmx->efer & EFER_LMA && cs & BIT(ACCESS_L_SHIFT)) {
 		code->mode = DECODE_64;
 		code->address = rip;
