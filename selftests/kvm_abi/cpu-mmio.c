@@ -5,6 +5,8 @@
  * array, so that a form is judged by its effect however it was split into exits.
  */
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "guest.h"
 
@@ -388,6 +390,186 @@ TEST(read_modify_write)
 			  i, regs.rsi);
 	}
 	CHECK_EQ(run_with_device(&vcpu, &device), PORT_DONE);
+}
+
+/* --- code that changes: what is remembered of an instruction must not outlive it --- */
+
+#define STORE_TIMES 3 /* enough to be remembered */
+#define STORE_EAX 0xa1a2a3a4
+#define STORE_ECX 0xc1c2c3c4
+#define STORE_EDX 0xd1d2d3d4
+
+/* A store to RBX and a RET, and what it does. */
+static const struct changing_store {
+	u8 code[8];
+	u64 offset, value;
+	unsigned int len;
+} changing_stores[] = {
+	{ { 0x89, 0x03, 0xc3 }, 0x40, STORE_EAX, 4 },
+	{ { 0x89, 0x0b, 0xc3 }, 0x40, STORE_ECX, 4 }, /* another register */
+	{ { 0x66, 0x89, 0x0b, 0xc3 }, 0x40, STORE_ECX & 0xffff, 2 }, /* shorter, yet longer */
+	{ { 0x88, 0x13, 0xc3 }, 0x40, STORE_EDX & 0xff, 1 },
+	{ { 0x89, 0x43, 0x08, 0xc3 }, 0x48, STORE_EAX, 4 }, /* another place */
+	{ { 0xc7, 0x03, 0x44, 0x33, 0x22, 0x11, 0xc3 }, 0x40, 0x11223344, 4 },
+	{ { 0xc7, 0x03, 0x44, 0x33, 0x22, 0x12, 0xc3 }, 0x40, 0x12223344, 4 }, /* last byte */
+	{ { 0x89, 0x13, 0xc3 }, 0x40, STORE_EDX, 4 },
+};
+
+#define CHANGING_STORES (sizeof(changing_stores) / sizeof(changing_stores[0]))
+
+static void put_store(u64 page, unsigned int which)
+{
+	volatile u8 *code = (volatile u8 *)(GUEST_SMALL_PAGES + page * 0x1000 + 0x100);
+	unsigned int i;
+
+	for (i = 0; i < sizeof(changing_stores[0].code); i++)
+		code[i] = changing_stores[which].code[i];
+}
+
+/* Always at the same linear address. */
+static void call_store(unsigned int which)
+{
+	unsigned int i;
+
+	for (i = 0; i < STORE_TIMES; i++)
+		asm volatile("call *%%rsi" ::"S"(GUEST_SMALL_PAGES + 0x100), "a"(STORE_EAX),
+			     "b"(MMIO_BASE + 0x40), "c"(STORE_ECX), "d"(STORE_EDX)
+			     : "memory");
+	guest_sync(which);
+}
+
+static void guest_changing_code(u64 arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < CHANGING_STORES; i++) {
+		put_store(0, i);
+		call_store(i);
+	}
+}
+
+static void load_cr3(u64 cr3)
+{
+	asm volatile("mov %0, %%cr3" ::"r"(cr3) : "memory");
+}
+
+/* The same bytes stay in the same memory; what changes is which of it is at the address. */
+static void guest_changing_tables(u64 arg)
+{
+	volatile u64 *pt = (volatile u64 *)GUEST_SMALL_PT;
+	volatile u64 *tables = (volatile u64 *)GUEST_FREE;
+	volatile u64 *pde =
+		(volatile u64 *)(GUEST_PAGE_TABLES + 0x2000) + (GUEST_SMALL_PAGES >> 21);
+	const u64 bits = PTE_P | PTE_W;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		put_store(i, i);
+	call_store(0);
+	/* the entry */
+	pt[0] = (GUEST_SMALL_PAGES + 0x1000) | bits;
+	asm volatile("invlpg (%0)" ::"r"(GUEST_SMALL_PAGES) : "memory");
+	call_store(1);
+	/* all tables: a copy, that has an entry of its own for it */
+	for (i = 0; i < 7 * 512; i++)
+		tables[i] = ((volatile u64 *)GUEST_PAGE_TABLES)[i];
+	tables[0] = (GUEST_FREE + 0x1000) | bits;
+	tables[512] = (GUEST_FREE + 0x2000) | bits;
+	tables[1024 + (GUEST_SMALL_PAGES >> 21)] = (GUEST_FREE + 0x6000) | bits;
+	tables[6 * 512] = (GUEST_SMALL_PAGES + 0x2000) | bits;
+	load_cr3(GUEST_FREE);
+	call_store(2);
+	load_cr3(GUEST_PAGE_TABLES);
+	call_store(1);
+	/* the table that has the entry */
+	tables[6 * 512] = (GUEST_SMALL_PAGES + 0x3000) | bits;
+	*pde = (GUEST_FREE + 0x6000) | bits;
+	load_cr3(GUEST_PAGE_TABLES);
+	call_store(3);
+	pt[0] = GUEST_SMALL_PAGES | bits;
+	*pde = GUEST_SMALL_PT | bits;
+	load_cr3(GUEST_PAGE_TABLES);
+	call_store(0);
+}
+
+/* An eventfd per store of 4 bytes: the kernel answers those alone. */
+static void add_doorbells(struct vm *vm, int fds[CHANGING_STORES])
+{
+	unsigned int i;
+
+	for (i = 0; i < CHANGING_STORES; i++) {
+		struct kvm_ioeventfd doorbell = {
+			.addr = MMIO_BASE + changing_stores[i].offset,
+			.len = 4,
+			.datamatch = changing_stores[i].value,
+			.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+		};
+
+		fds[i] = -1;
+		if (changing_stores[i].len != 4)
+			continue;
+		fds[i] = doorbell.fd = eventfd(0, EFD_NONBLOCK);
+		CHECK_OK(fds[i]);
+		CHECK_OK(ioctl(vm->fd, KVM_IOEVENTFD, &doorbell));
+	}
+}
+
+static void check_store(const struct device *device, unsigned int which, int doorbell)
+{
+	const struct changing_store *want = &changing_stores[which];
+	u64 rung = 0;
+
+	if (doorbell >= 0) {
+		CHECK_MSG(read(doorbell, &rung, sizeof(rung)) == sizeof(rung), "store %u", which);
+		CHECK_EQ(rung, STORE_TIMES);
+		CHECK_EQ(device->writes, 0);
+		return;
+	}
+	CHECK_MSG(device->writes == STORE_TIMES, "store %u: %u writes", which, device->writes);
+	CHECK_EQ(device->last_gpa - MMIO_BASE, want->offset);
+	CHECK_EQ(device->last_len, want->len);
+	CHECK_EQ(model(device, want->offset, want->len), want->value);
+}
+
+static void check_changing(void (*guest)(u64), bool doorbells)
+{
+	int fds[CHANGING_STORES] = {};
+	struct device device;
+	struct vcpu vcpu;
+	struct vm vm;
+	u64 which;
+
+	guest_start(&vm, &vcpu, 0, guest, 0);
+	if (doorbells)
+		add_doorbells(&vm, fds);
+	for (;;) {
+		device_init(&device);
+		if (run_with_device(&vcpu, &device) == PORT_DONE)
+			break;
+		which = sync_value(&vcpu);
+		CHECK(which < CHANGING_STORES);
+		check_store(&device, which, doorbells ? fds[which] : -1);
+	}
+}
+
+TEST(changing_code)
+{
+	check_changing(guest_changing_code, false);
+}
+
+TEST(changing_code_kernel_device)
+{
+	check_changing(guest_changing_code, true);
+}
+
+TEST(changing_page_tables)
+{
+	check_changing(guest_changing_tables, false);
+}
+
+TEST(changing_page_tables_kernel_device)
+{
+	check_changing(guest_changing_tables, true);
 }
 
 /* --- string instructions --- */

@@ -189,6 +189,65 @@ TEST(tsc_deadline_while_running)
 	run_guest(guest_deadline_busy, 0, VM_IRQCHIP);
 }
 
+static void await_deadline(u64 halting, u64 n)
+{
+	asm volatile("sti");
+	while (count < n) {
+		if (halting)
+			halt();
+		else
+			cpu_pause();
+	}
+	asm volatile("cli");
+}
+
+/* A timer that is armed already: what was written last is what counts. */
+static void guest_deadline_moved(u64 halting)
+{
+	u64 far, deadline;
+
+	set_mode(1);
+	apic_write(APIC_LVT_TIMER, 0x40 | LVT_DEADLINE);
+	/* earlier */
+	far = rdtsc() + 1000UL * DEADLINE;
+	wrmsr(MSR_TSC_DEADLINE, far);
+	deadline = rdtsc() + DEADLINE;
+	wrmsr(MSR_TSC_DEADLINE, deadline);
+	await_deadline(halting, 1);
+	GUEST_CHECK(last_tsc >= deadline && last_tsc < far);
+	GUEST_CHECK_EQ(rdmsr(MSR_TSC_DEADLINE), 0);
+	/* later */
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + DEADLINE);
+	deadline = rdtsc() + 3 * DEADLINE;
+	wrmsr(MSR_TSC_DEADLINE, deadline);
+	await_deadline(halting, 2);
+	GUEST_CHECK(last_tsc >= deadline);
+	/* later, and earlier than it first was */
+	far = rdtsc() + 1000UL * DEADLINE;
+	wrmsr(MSR_TSC_DEADLINE, far);
+	wrmsr(MSR_TSC_DEADLINE, far + DEADLINE);
+	deadline = rdtsc() + DEADLINE;
+	wrmsr(MSR_TSC_DEADLINE, deadline);
+	await_deadline(halting, 3);
+	GUEST_CHECK(last_tsc >= deadline && last_tsc < far);
+	/* None of the abandoned ones is left. */
+	deadline = rdtsc() + 3 * DEADLINE;
+	asm volatile("sti");
+	while (rdtsc() < deadline)
+		cpu_pause();
+	GUEST_CHECK_EQ(count, 3);
+}
+
+TEST(tsc_deadline_moved_halted)
+{
+	run_guest(guest_deadline_moved, 1, VM_IRQCHIP);
+}
+
+TEST(tsc_deadline_moved_while_running)
+{
+	run_guest(guest_deadline_moved, 0, VM_IRQCHIP);
+}
+
 /* --- PIT --- */
 
 static void pit_program(u16 divisor)
