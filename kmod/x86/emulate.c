@@ -34,7 +34,6 @@ enum stage {
 	STAGE_IDLE,
 	STAGE_START,
 	STAGE_READ,
-	STAGE_READ2,
 	STAGE_EXECUTE,
 	STAGE_WRITE,
 	STAGE_COMMIT,
@@ -267,14 +266,17 @@ static u32 next_piece(const struct emulate_operand *operand, u64 *gpa)
 	return left < 8 ? left : 8;
 }
 
-/* Returns 0 when the operand is complete, EMULATE_MMIO with a request, or a negative errno. */
+/*
+ * Returns 0 when the operand is complete, EMULATE_MMIO with a request, or a negative errno. An answer is
+ * for the first operand that is not complete.
+ */
 static int load_operand(struct emulator *em, struct emulate_operand *operand)
 {
 	u64 gpa;
 	u32 size;
 	int ret;
 
-	if (em->asked) {
+	if (em->asked && operand->done < operand->len) {
 		memcpy(operand->data + operand->done, em->data, em->size);
 		operand->done += em->size;
 		em->asked = false;
@@ -292,6 +294,13 @@ static int load_operand(struct emulator *em, struct emulate_operand *operand)
 		operand->done += size;
 	}
 	return 0;
+}
+
+static int load_operands(struct emulator *em)
+{
+	int ret = load_operand(em, &em->src);
+
+	return ret ? ret : load_operand(em, &em->src2);
 }
 
 static int store_operand(struct emulator *em, struct emulate_operand *operand)
@@ -621,10 +630,13 @@ static void execute(struct emulator *em)
 		memcpy(em->dst.data, &em->result, sizeof(em->result));
 }
 
-static void advance_register(const struct emulator *em, unsigned int reg)
+static void advance_pointer(const struct emulator *em, enum insn_operand_kind kind,
+			    unsigned int reg)
 {
 	u64 step = em->insn.memsize;
 
+	if (em->insn.dst.kind != kind && em->insn.src.kind != kind)
+		return;
 	if (em->rflags & FLAG_DF)
 		step = -step;
 	write_sized(em, reg, em->insn.adsize, em->ops->read_reg(em->ctx, reg) + step);
@@ -636,10 +648,8 @@ static bool advance_string(const struct emulator *em)
 	const struct x86_insn *insn = &em->insn;
 	u64 count;
 
-	if (insn->dst.kind == OPND_MEM_SI || insn->src.kind == OPND_MEM_SI)
-		advance_register(em, X86_RSI);
-	if (insn->dst.kind == OPND_MEM_DI || insn->src.kind == OPND_MEM_DI)
-		advance_register(em, X86_RDI);
+	advance_pointer(em, OPND_MEM_SI, X86_RSI);
+	advance_pointer(em, OPND_MEM_DI, X86_RDI);
 	if (insn->rep == INSN_NO_REP)
 		return false;
 	count = string_count(em) - 1;
@@ -734,13 +744,7 @@ enum emulate_result emulate_step(struct emulator *em)
 		em->stage = STAGE_READ;
 	}
 	if (em->stage == STAGE_READ) {
-		ret = load_operand(em, &em->src);
-		if (ret)
-			return interrupted(em, ret);
-		em->stage = STAGE_READ2;
-	}
-	if (em->stage == STAGE_READ2) {
-		ret = load_operand(em, &em->src2);
+		ret = load_operands(em);
 		if (ret)
 			return interrupted(em, ret);
 		em->stage = STAGE_EXECUTE;
