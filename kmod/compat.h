@@ -7,6 +7,7 @@
 #ifndef VMM_COMPAT_H
 #define VMM_COMPAT_H
 
+#include <linux/sched.h>
 #include <linux/syscore_ops.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
@@ -55,6 +56,21 @@ extern unsigned int mxcsr_feature_mask;
 #else
 #define compat_eventfd_signal(ctx) ((void)eventfd_signal(ctx, 1))
 #endif
+
+/*
+ * Task work, but for that of the scheduler which tidies up its concurrency IDs ten times a second: like
+ * rseq, it can wait. Others add works in front at any time; this one is part of the task.
+ */
+static inline bool compat_task_work_pending(void)
+{
+	const struct callback_head *work = READ_ONCE(current->task_works);
+
+#ifdef VMM_HAVE_SCHED_MM_CID
+	if (work == &current->cid_work)
+		work = READ_ONCE(work->next);
+#endif
+	return work;
+}
 
 /* Speculative return stack overflow on CPUs that can be told to train predictors less while guests
  * may run. */

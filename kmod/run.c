@@ -3,7 +3,6 @@
 #include <linux/hw_breakpoint.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
-#include <linux/task_work.h>
 #include <linux/thread_info.h>
 #include <linux/vtime.h>
 #include <asm/debugreg.h>

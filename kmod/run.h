@@ -5,9 +5,9 @@
 
 #include <linux/memcontrol.h>
 #include <linux/sched/signal.h>
-#include <linux/task_work.h>
 #include <linux/thread_info.h>
 
+#include "compat.h"
 #include "irq/lapic.h"
 #include "vcpu.h"
 
@@ -18,7 +18,7 @@
  */
 static inline bool run_resume_work(void)
 {
-	return task_work_pending(current) || current->memcg_nr_pages_over_high;
+	return compat_task_work_pending() || current->memcg_nr_pages_over_high;
 }
 
 /* What must be done by the scheduler or on the way back to userspace before a guest may run. */

@@ -64,7 +64,10 @@ disk "disk is empty" '--disk "empty": the file is empty: a disk has a size' empt
 truncate -s 1000 odd
 disk "odd disk" '--disk "odd": its 1000 bytes are no multiple of 512' odd
 disk "unknown part of a disk" '--disk: unknown part "raw": "vmm run --help" lists them' big,raw
-disk "direct on tmpfs" "--disk \"big\": its file system does not allow \"direct\"" big,direct
+mkdir ram
+mount -t ramfs ramfs ram && truncate -s 64K ram/disk
+disk "direct on ramfs" '--disk "ram/disk": its file system does not allow "direct"' ram/disk,direct
+umount ram
 disk "disk is a character device" '--disk "/dev/null": must be a regular file or a block device' /dev/null
 check "the same disk twice" '--disk "big": is in use by another machine' run --kernel tiny --disk big --disk big
 mkdir ro

@@ -69,6 +69,22 @@ TEST(immediate_exit)
 	CHECK_EQ(vcpu_sync(&vcpu), 2);
 }
 
+static void guest_count(u64 arg)
+{
+	guest_interruptible();
+	while (spins < arg)
+		spins++;
+	guest_sync(1);
+}
+
+/* The host's own work for the thread (its scheduler's, ten times a second) is not userspace's business. */
+TEST(nothing_but_the_guest_ends_it)
+{
+	guest_start(&vm, &vcpu, 0, guest_count, 40 * 1000 * 1000);
+	CHECK_EQ(ioctl(vcpu.fd, KVM_RUN, 0), 0);
+	CHECK_EQ(vcpu.run->exit_reason, KVM_EXIT_IO);
+}
+
 /* --- signals --- */
 
 static volatile sig_atomic_t handled;

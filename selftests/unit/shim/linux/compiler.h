@@ -18,4 +18,8 @@
 #define fallthrough __attribute__((__fallthrough__))
 #endif
 
+#ifndef noinline
+#define noinline __attribute__((__noinline__))
+#endif
+
 #endif
